@@ -1,0 +1,25 @@
+//! Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session.
+//!
+//! The rooms, from the ground up; each uses only the ones before it:
+//!
+//! | room | holds |
+//! | --- | --- |
+//! | [`protocol`] | the wire types of the Realtime API |
+//! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons |
+//! | [`trace`] | traces, spans, their scope, batching and export |
+//! | [`tool`] | what a model can call: the [`tool::Tool`] trait and its kinds |
+//! | [`agent`] | agents, agent files and their diagnostics, [`agent::ResolvedAgent`] |
+//! | [`session`] | the state machine, its driver, the public handle |
+//! | [`audio`] | sample formats and tones |
+//! | [`simulator`] | a local Realtime server that speaks the same protocol |
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod agent;
+pub mod audio;
+pub mod protocol;
+pub mod session;
+pub mod simulator;
+pub mod tool;
+pub mod trace;
+pub mod transport;

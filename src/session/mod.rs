@@ -1,0 +1,1 @@
+//! A Realtime session: state machine, driver, public handle.

@@ -1,0 +1,1 @@
+//! Traces, spans, and how they reach a back end.
