@@ -1,0 +1,129 @@
+use serde::{Deserialize, Serialize};
+
+use super::lenient;
+
+/// Tokens that one response used, as the server counted them (protocol.md section 7). Absent counts are zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Input and output together.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub total_tokens: u64,
+    /// What went in: the whole conversation so far, not this turn alone.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub input_tokens: u64,
+    /// What came out.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub output_tokens: u64,
+    /// The input by modality.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub input_token_details: InputTokenDetails,
+    /// The output by modality.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub output_token_details: OutputTokenDetails,
+}
+
+impl Usage {
+    /// Adds another response's tokens: a sum for billing, not the size of a context.
+    pub fn add(&mut self, other: &Self) {
+        self.total_tokens += other.total();
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.input_token_details.add(&other.input_token_details);
+        self.output_token_details.text_tokens += other.output_token_details.text_tokens;
+        self.output_token_details.audio_tokens += other.output_token_details.audio_tokens;
+    }
+
+    /// The total, worked out where the server left it out.
+    pub fn total(&self) -> u64 {
+        if self.total_tokens > 0 {
+            self.total_tokens
+        } else {
+            self.input_tokens + self.output_tokens
+        }
+    }
+}
+
+/// Input tokens by modality; the cached ones are part of the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputTokenDetails {
+    /// Text.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub text_tokens: u64,
+    /// Audio.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub audio_tokens: u64,
+    /// Images.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub image_tokens: u64,
+    /// How many of the input tokens came from the cache.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub cached_tokens: u64,
+    /// The cached ones by modality.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub cached_tokens_details: TokenCounts,
+}
+
+impl InputTokenDetails {
+    fn add(&mut self, other: &Self) {
+        self.text_tokens += other.text_tokens;
+        self.audio_tokens += other.audio_tokens;
+        self.image_tokens += other.image_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.cached_tokens_details.text_tokens += other.cached_tokens_details.text_tokens;
+        self.cached_tokens_details.audio_tokens += other.cached_tokens_details.audio_tokens;
+        self.cached_tokens_details.image_tokens += other.cached_tokens_details.image_tokens;
+    }
+}
+
+/// Tokens by modality.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenCounts {
+    /// Text.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub text_tokens: u64,
+    /// Audio.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub audio_tokens: u64,
+    /// Images.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub image_tokens: u64,
+}
+
+/// Output tokens by modality.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputTokenDetails {
+    /// Text.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub text_tokens: u64,
+    /// Audio.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub audio_tokens: u64,
+}
+
+/// What transcribing the user's audio cost; priced apart from the responses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TranscriptionUsage {
+    /// Counted in tokens.
+    Tokens {
+        /// Input and output together.
+        #[serde(default)]
+        total_tokens: u64,
+        /// The audio that went in.
+        #[serde(default)]
+        input_tokens: u64,
+        /// The text that came out.
+        #[serde(default)]
+        output_tokens: u64,
+    },
+    /// Counted by the length of the audio.
+    Duration {
+        /// Seconds, which may have a fraction.
+        #[serde(default)]
+        seconds: f64,
+    },
+}
