@@ -18,8 +18,11 @@
 pub mod agent;
 pub mod audio;
 pub mod protocol;
+mod secret;
 pub mod session;
 pub mod simulator;
 pub mod tool;
 pub mod trace;
 pub mod transport;
+
+pub use secret::Secret;

@@ -1,0 +1,240 @@
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{Sink, Stream};
+use tokio::net::TcpStream;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::{CloseReason, ConnectError, Endpoint};
+
+/// The largest message taken: a retrieved item can hold minutes of audio (protocol.md, trap 14).
+const MAX_MESSAGE: usize = 64 << 20;
+/// How much may wait to be written before no more is taken in: a minute of audio and then some.
+const MAX_OUTBOX: usize = 8 << 20;
+/// How often a sign of life is asked for, and how long it may take to come.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long closing may take before the connection is simply dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// An open WebSocket. Writing never waits: frames queue here and go out while the next one is awaited.
+#[derive(Debug)]
+pub struct Connection {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames not yet handed to the socket.
+    outbox: VecDeque<Message>,
+    /// Bytes in the outbox, for its bound.
+    outbox_bytes: usize,
+    /// Whether the socket holds bytes that still have to be flushed.
+    unflushed: bool,
+    /// When to ask for a sign of life.
+    keep_alive: Interval,
+    /// Whether nothing came in since that was asked: tells a quiet server from a dead one.
+    awaiting_pong: bool,
+}
+
+/// What comes in.
+#[derive(Debug)]
+pub enum Incoming {
+    /// The text of a frame.
+    Frame(Utf8Bytes),
+    /// The end; nothing comes after it.
+    Closed(CloseReason),
+}
+
+impl Connection {
+    /// Opens a WebSocket. The session is usable only when its first event has come: servers refuse after the
+    /// handshake, too (protocol.md section 1.4).
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn open(endpoint: &Endpoint, model: &str, limit: Duration) -> Result<Self, ConnectError> {
+        let host = endpoint.host();
+        let unreachable = |error: WsError| ConnectError::Unreachable {
+            host: host.clone(),
+            reason: endpoint.scrub(&plain_reason(&error)),
+        };
+        let mut request = endpoint
+            .url_for(model)
+            .as_str()
+            .into_client_request()
+            .map_err(unreachable)?;
+        for (name, value) in endpoint.headers() {
+            let bad = || ConnectError::BadHeader {
+                name: name.to_owned(),
+            };
+            let header = HeaderName::try_from(name).map_err(|_| bad())?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| bad())?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(header, value);
+        }
+        // Without this a process that links two TLS providers would panic at the first wss:// address.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        match timeout(limit, connect_async_with_config(request, Some(config), true)).await {
+            Ok(Ok((socket, _))) => Ok(Self::over(socket)),
+            Ok(Err(WsError::Http(response))) => Err(refusal(endpoint, &response)),
+            Ok(Err(error)) => Err(unreachable(error)),
+            Err(_) => Err(ConnectError::Timeout { host, limit }),
+        }
+    }
+
+    fn over(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        let mut keep_alive = interval(KEEP_ALIVE);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        keep_alive.reset();
+        Self {
+            socket,
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            unflushed: false,
+            keep_alive,
+            awaiting_pong: false,
+        }
+    }
+
+    /// Queues a frame; [`Self::next`] writes it.
+    pub fn send(&mut self, frame: String) {
+        self.outbox_bytes += frame.len();
+        self.outbox.push_back(Message::text(frame));
+    }
+
+    /// Whether more may be queued without holding too much in memory.
+    pub fn has_room(&self) -> bool {
+        self.outbox_bytes < MAX_OUTBOX
+    }
+
+    /// Writes what is queued and waits for what comes in. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Incoming {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// A frame that is already here, if there is one: it spares the cost of waiting when many come at once.
+    pub fn try_next(&mut self) -> Option<Incoming> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match self.poll_read(&mut cx) {
+            Poll::Ready(incoming) => Some(incoming),
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            // The server may have said why before it stopped listening, so what it sent is read first.
+            return match self.poll_read(cx) {
+                Poll::Ready(incoming) => Poll::Ready(incoming),
+                Poll::Pending => Poll::Ready(Incoming::Closed(CloseReason::lost(plain_reason(&error)))),
+            };
+        }
+        if let Poll::Ready(incoming) = self.poll_read(cx) {
+            return Poll::Ready(incoming);
+        }
+        self.poll_keep_alive(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+        while !self.outbox.is_empty() {
+            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            if let Some(message) = self.outbox.pop_front() {
+                self.outbox_bytes = self.outbox_bytes.saturating_sub(message.len());
+                self.unflushed = true;
+                Pin::new(&mut self.socket).start_send(message)?;
+            }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            let message = ready!(Pin::new(&mut self.socket).poll_next(cx));
+            self.awaiting_pong = false;
+            return Poll::Ready(match message {
+                Some(Ok(Message::Text(text))) => Incoming::Frame(text),
+                // Some servers send their JSON in binary frames (protocol.md section 1.5).
+                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+                    Ok(text) => Incoming::Frame(text),
+                    Err(_) => continue,
+                },
+                Some(Ok(Message::Close(frame))) => Incoming::Closed(CloseReason::from_frame(frame)),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Incoming::Closed(CloseReason::lost(plain_reason(&error))),
+                None => Incoming::Closed(CloseReason::lost("the connection ended without a close frame")),
+            });
+        }
+    }
+
+    /// Asks for a sign of life now and then; a server that gives none for a whole interval is gone.
+    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        while self.keep_alive.poll_tick(cx).is_ready() {
+            if self.awaiting_pong {
+                let reason = format!("no sign of life from the server for {} s", KEEP_ALIVE.as_secs());
+                return Poll::Ready(Incoming::Closed(CloseReason::lost(reason)));
+            }
+            self.awaiting_pong = true;
+            self.outbox.push_back(Message::Ping(Bytes::new()));
+            if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+                return Poll::Ready(Incoming::Closed(CloseReason::lost(plain_reason(&error))));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sends what is queued and a close frame, within a second.
+    pub async fn close(mut self) {
+        let _ = timeout(CLOSE_LIMIT, async {
+            poll_fn(|cx| self.poll_write(cx)).await?;
+            self.socket.close(None).await
+        })
+        .await;
+    }
+}
+
+/// The reason in words, without the kind of error that the library puts before it.
+fn plain_reason(error: &WsError) -> String {
+    match error {
+        WsError::Io(error) => error.to_string(),
+        WsError::Tls(error) => format!("TLS: {error}"),
+        WsError::ConnectionClosed | WsError::AlreadyClosed => "the connection is closed".to_owned(),
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the connection ended without a close frame".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What an HTTP status and its body say; the body may be JSON, HTML of a proxy, or nothing.
+fn refusal(endpoint: &Endpoint, response: &Response<Option<Vec<u8>>>) -> ConnectError {
+    let body = response.body().as_deref().unwrap_or_default();
+    let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    let field = |name: &str| {
+        let text = error
+            .pointer(&format!("/error/{name}"))
+            .and_then(serde_json::Value::as_str);
+        endpoint.scrub(text.unwrap_or_default())
+    };
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    ConnectError::Refused {
+        host: endpoint.host(),
+        status: response.status().as_u16(),
+        code: field("code"),
+        message: field("message"),
+        retry_after: retry_after.map(Duration::from_secs),
+    }
+}

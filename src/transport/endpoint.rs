@@ -1,0 +1,406 @@
+use url::Url;
+
+use crate::secret::Secret;
+
+/// Where sessions connect when nothing else is said.
+const OPENAI: &str = "https://api.openai.com/v1";
+
+/// A Realtime server and the credentials for it (protocol.md sections 1.1 and 1.2).
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    url: Url,
+    key: Option<Secret>,
+    headers: Vec<(String, Secret)>,
+}
+
+/// What the user says of the server; all of it optional.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointOptions {
+    /// The server's URL: `ws`, `wss`, or an API's base address with `http` or `https`.
+    pub url: Option<String>,
+    /// The environment variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// More headers, which win over our own of the same name.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Why no endpoint can be made of what the user said.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EndpointError {
+    /// The address is no URL, or not one of a Realtime server.
+    #[error("`{shown}` is no address of a Realtime server: {why}")]
+    BadUrl {
+        /// The address, without its query.
+        shown: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no key where one is needed.
+    #[error("no API key: set {variable}, or try without one: --simulate")]
+    NoKey {
+        /// The environment variable that was looked up.
+        variable: String,
+    },
+}
+
+impl Endpoint {
+    /// A server that needs no key, such as a simulator.
+    ///
+    /// # Errors
+    /// When `url` is no address of a Realtime server.
+    pub fn new(url: &str) -> Result<Self, EndpointError> {
+        Ok(Self {
+            url: realtime_url(url)?,
+            key: None,
+            headers: Vec::new(),
+        })
+    }
+
+    /// The same server with a key.
+    pub fn with_key(mut self, key: Secret) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The same server with one more header.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl AsRef<str>) -> Self {
+        self.headers.push((name.into(), Secret::new(value)));
+        self
+    }
+
+    /// The endpoint for what the user said, completed from the environment: `OPENAI_BASE_URL`, `OPENAI_API_KEY`,
+    /// `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID`, `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY`.
+    ///
+    /// A key from a variable that nobody named goes to OpenAI, to Azure, or to `OPENAI_BASE_URL` only, not to
+    /// whatever server a URL happens to name.
+    ///
+    /// # Errors
+    /// When the address is unusable or a key is missing.
+    pub fn resolve(
+        options: EndpointOptions,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, EndpointError> {
+        let env = |name: &str| env(name).filter(|value| !value.trim().is_empty());
+        let base = default_base(&env);
+        let named_base = options.url.is_none();
+        let url = realtime_url(options.url.as_deref().unwrap_or(&base))?;
+        let provider = Provider::of(&url);
+        let key = match &options.api_key_env {
+            Some(variable) => Some(env(variable).ok_or_else(|| EndpointError::NoKey {
+                variable: variable.clone(),
+            })?),
+            None if named_base || provider != Provider::Other => env(provider.key_variable()),
+            None => None,
+        };
+        let has_own_credentials = options.headers.iter().any(|(name, _)| is_credential(name))
+            || url.query_pairs().any(|(name, _)| name == "api-key");
+        if key.is_none() && provider != Provider::Other && !has_own_credentials {
+            return Err(EndpointError::NoKey {
+                variable: provider.key_variable().to_owned(),
+            });
+        }
+        let mut endpoint = Self {
+            url,
+            key: key.map(Secret::new),
+            headers: Vec::new(),
+        };
+        if provider == Provider::OpenAi || named_base {
+            for (name, variable) in [
+                ("OpenAI-Organization", "OPENAI_ORG_ID"),
+                ("OpenAI-Project", "OPENAI_PROJECT_ID"),
+            ] {
+                if let Some(value) = env(variable) {
+                    endpoint = endpoint.with_header(name, value);
+                }
+            }
+        }
+        Ok(options
+            .headers
+            .into_iter()
+            .fold(endpoint, |endpoint, (name, value)| {
+                endpoint.with_header(name, value)
+            }))
+    }
+
+    /// The URL to open for a model. A URL that already names a model, a deployment, a call or an intent stays as it is.
+    pub(crate) fn url_for(&self, model: &str) -> Url {
+        let mut url = self.url.clone();
+        let named = ["model", "deployment", "call_id", "intent"];
+        if !url.query_pairs().any(|(name, _)| named.contains(&&*name)) {
+            url.query_pairs_mut().append_pair("model", model);
+        }
+        url
+    }
+
+    /// All headers of ours for the handshake: the user's own win over the others of the same name.
+    pub(crate) fn headers(&self) -> Vec<(&str, String)> {
+        let agent = concat!("realtime-run/", env!("CARGO_PKG_VERSION")).to_owned();
+        let mut headers = vec![("User-Agent", agent)];
+        if let Some(key) = &self.key {
+            headers.push(match Provider::of(&self.url) {
+                Provider::Azure => ("api-key", key.expose().to_owned()),
+                Provider::OpenAi | Provider::Other => ("Authorization", format!("Bearer {}", key.expose())),
+            });
+        }
+        for (name, value) in &self.headers {
+            headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+            headers.push((name, value.expose().to_owned()));
+        }
+        headers
+    }
+
+    /// The host and port, for messages.
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Whether the URL joins a running call: such a session is already under way and sends no
+    /// `session.created` (protocol.md section 5.13).
+    pub fn joins_a_call(&self) -> bool {
+        self.url.query_pairs().any(|(name, _)| name == "call_id")
+    }
+
+    /// `text` without any of the credentials: a server may quote them back.
+    pub(crate) fn scrub(&self, text: &str) -> String {
+        let key = self.key.iter();
+        let headers = self
+            .headers
+            .iter()
+            .filter(|(name, _)| is_credential(name))
+            .map(|(_, value)| value);
+        key.chain(headers).fold(text.to_owned(), |text, secret| {
+            let bare = secret.expose().strip_prefix("Bearer ").map(Secret::new);
+            bare.as_ref().unwrap_or(secret).scrub(&text)
+        })
+    }
+}
+
+/// Whose server a URL names, as far as credentials differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Provider {
+    OpenAi,
+    Azure,
+    Other,
+}
+
+impl Provider {
+    fn of(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default();
+        if host == "openai.com" || host.ends_with(".openai.com") {
+            Self::OpenAi
+        } else if [
+            ".openai.azure.com",
+            ".cognitiveservices.azure.com",
+            ".services.ai.azure.com",
+        ]
+        .iter()
+        .any(|suffix| host.ends_with(suffix))
+        {
+            Self::Azure
+        } else {
+            Self::Other
+        }
+    }
+
+    fn key_variable(self) -> &'static str {
+        match self {
+            Self::Azure => "AZURE_OPENAI_API_KEY",
+            Self::OpenAi | Self::Other => "OPENAI_API_KEY",
+        }
+    }
+}
+
+/// The base address that the environment names.
+fn default_base(env: &impl Fn(&str) -> Option<String>) -> String {
+    if let Some(base) = env("OPENAI_BASE_URL") {
+        return base;
+    }
+    match env("AZURE_OPENAI_ENDPOINT") {
+        Some(azure) if env("OPENAI_API_KEY").is_none() => {
+            format!("{}/openai/v1", azure.trim_end_matches('/'))
+        }
+        _ => OPENAI.to_owned(),
+    }
+}
+
+fn is_credential(header: &str) -> bool {
+    header.eq_ignore_ascii_case("authorization") || header.eq_ignore_ascii_case("api-key")
+}
+
+/// The WebSocket URL for an address: a `ws` URL with a path is taken as it is, a base address gets `/realtime`.
+fn realtime_url(address: &str) -> Result<Url, EndpointError> {
+    let bad = |why: &str| EndpointError::BadUrl {
+        shown: address.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        why: why.to_owned(),
+    };
+    let mut url = Url::parse(address.trim()).map_err(|error| bad(&error.to_string()))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(bad("it names no host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad(
+            "credentials do not belong in an address: use --api-key-env or --header",
+        ));
+    }
+    if url
+        .query_pairs()
+        .any(|(name, value)| name == "intent" && value == "transcription")
+    {
+        return Err(bad("a transcription session holds no conversation"));
+    }
+    let (scheme, is_base) = match url.scheme() {
+        "https" => ("wss", true),
+        "http" => ("ws", true),
+        "wss" => ("wss", false),
+        "ws" => ("ws", false),
+        _ => return Err(bad("it must begin with wss://, ws://, https:// or http://")),
+    };
+    let path = url.path().trim_end_matches('/').to_owned();
+    if path.is_empty() {
+        url.set_path("/v1/realtime");
+    } else if is_base && !path.ends_with("/realtime") {
+        url.set_path(&format!("{path}/realtime"));
+    }
+    url.set_fragment(None);
+    url.set_scheme(scheme)
+        .map_err(|()| bad("its scheme can't be turned into that of a WebSocket"))?;
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(url: Option<&str>, vars: &[(&str, &str)]) -> Result<Endpoint, EndpointError> {
+        let options = EndpointOptions {
+            url: url.map(str::to_owned),
+            ..EndpointOptions::default()
+        };
+        let vars: Vec<_> = vars
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Endpoint::resolve(options, move |name| {
+            vars.iter().find(|(own, _)| own == name).map(|(_, v)| v.clone())
+        })
+    }
+
+    fn url(endpoint: &Endpoint) -> String {
+        endpoint.url_for("gpt-realtime").to_string()
+    }
+
+    #[test]
+    fn urls_take_every_documented_form() {
+        let key = [("OPENAI_API_KEY", "sk-1")];
+        let cases = [
+            (None, "wss://api.openai.com/v1/realtime?model=gpt-realtime"),
+            (
+                Some("https://gateway.example/api/?tag=1"),
+                "wss://gateway.example/api/realtime?tag=1&model=gpt-realtime",
+            ),
+            (
+                Some("http://127.0.0.1:8080"),
+                "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime",
+            ),
+            (
+                Some("ws://127.0.0.1:8080/x"),
+                "ws://127.0.0.1:8080/x?model=gpt-realtime",
+            ),
+            (
+                Some("wss://api.openai.com/v1/realtime?call_id=rtc_1"),
+                "wss://api.openai.com/v1/realtime?call_id=rtc_1",
+            ),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(url(&resolve(given, &key).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn azure_gets_its_own_header() {
+        let vars = [
+            ("AZURE_OPENAI_ENDPOINT", "https://me.openai.azure.com/"),
+            ("AZURE_OPENAI_API_KEY", "az"),
+        ];
+        let endpoint = resolve(None, &vars).unwrap();
+        assert_eq!(
+            url(&endpoint),
+            "wss://me.openai.azure.com/openai/v1/realtime?model=gpt-realtime"
+        );
+        assert!(endpoint.headers().contains(&("api-key", "az".to_owned())));
+    }
+
+    #[test]
+    fn a_key_nobody_named_goes_to_no_foreign_server() {
+        let endpoint = resolve(
+            Some("wss://elsewhere.example/v1/realtime"),
+            &[("OPENAI_API_KEY", "sk-1")],
+        )
+        .unwrap();
+        assert!(endpoint.headers().iter().all(|(name, _)| *name == "User-Agent"));
+    }
+
+    #[test]
+    fn a_missing_key_names_its_variable() {
+        let error = resolve(None, &[("OPENAI_API_KEY", " ")]).unwrap_err();
+        assert!(error.to_string().contains("set OPENAI_API_KEY"), "{error}");
+        let options = EndpointOptions {
+            api_key_env: Some("XAI_API_KEY".into()),
+            ..EndpointOptions::default()
+        };
+        let error = Endpoint::resolve(options, |_| None).unwrap_err();
+        assert!(error.to_string().contains("XAI_API_KEY"), "{error}");
+    }
+
+    #[test]
+    fn the_users_header_wins() {
+        let endpoint = Endpoint::new("ws://h")
+            .unwrap()
+            .with_key(Secret::new("k"))
+            .with_header("authorization", "mine");
+        let headers = endpoint.headers();
+        assert_eq!(
+            headers
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+                .count(),
+            1
+        );
+        assert!(headers.contains(&("authorization", "mine".to_owned())));
+    }
+
+    #[test]
+    fn bad_addresses_say_why_and_never_show_their_query() {
+        for address in [
+            "",
+            "nonsense",
+            "ftp://h/x",
+            "ws://",
+            "ws://me:pw@h",
+            "wss://h/?intent=transcription",
+        ] {
+            assert!(Endpoint::new(address).is_err(), "{address}");
+        }
+        let error = Endpoint::new("ftp://h/x?api-key=planted").unwrap_err();
+        assert!(!error.to_string().contains("planted"), "{error}");
+        assert!(
+            !Endpoint::new("ws://me:planted@h")
+                .unwrap_err()
+                .to_string()
+                .contains("planted")
+        );
+    }
+
+    #[test]
+    fn debug_output_hides_credentials() {
+        let endpoint = Endpoint::new("ws://h")
+            .unwrap()
+            .with_key(Secret::new("planted"))
+            .with_header("x", "planted");
+        assert!(!format!("{endpoint:?}").contains("planted"));
+        assert_eq!(endpoint.scrub("your key planted is bad"), "your key *** is bad");
+    }
+}
