@@ -230,10 +230,19 @@ fn is_credential(header: &str) -> bool {
     header.eq_ignore_ascii_case("authorization") || header.eq_ignore_ascii_case("api-key")
 }
 
+/// An address as it may be shown: without its query and without credentials.
+fn without_secrets(address: &str) -> String {
+    let shown = address.split(['?', '#']).next().unwrap_or_default();
+    match (shown.split_once("://"), shown.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => shown.to_owned(),
+    }
+}
+
 /// The WebSocket URL for an address: a `ws` URL with a path is taken as it is, a base address gets `/realtime`.
 fn realtime_url(address: &str) -> Result<Url, EndpointError> {
     let bad = |why: &str| EndpointError::BadUrl {
-        shown: address.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        shown: without_secrets(address),
         why: why.to_owned(),
     };
     let mut url = Url::parse(address.trim()).map_err(|error| bad(&error.to_string()))?;
