@@ -1,0 +1,61 @@
+//! What processors and exporters are given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::api_key::ApiKey;
+use super::data::{SpanData, SpanError};
+use super::id::{SpanId, TraceId};
+use super::time::Timestamp;
+
+/// A JSON object.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;
+
+/// A trace as processors see it: told once, when it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceRecord {
+    /// The trace's id.
+    pub id: TraceId,
+    /// What kind of work the trace covers; the back end groups and names by it.
+    pub workflow_name: String,
+    /// What links several traces, as one call or one chat.
+    pub group_id: Option<String>,
+    /// Whatever else the application tells about the run.
+    pub metadata: Option<JsonMap>,
+    /// The key this trace is exported with, if not the exporter's own.
+    pub api_key: Option<ApiKey>,
+}
+
+/// A span as processors see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanRecord {
+    /// The span's id.
+    pub id: SpanId,
+    /// The trace it belongs to.
+    pub trace: Arc<TraceRecord>,
+    /// The span it hangs under; `None` under the trace itself.
+    pub parent_id: Option<SpanId>,
+    /// When the work began.
+    pub started_at: Timestamp,
+    /// When the work ended, never before it began; `None` while it goes on.
+    pub ended_at: Option<Timestamp>,
+    /// What the span tells about the work.
+    pub data: SpanData,
+    /// What went wrong in it.
+    pub error: Option<SpanError>,
+    /// Whatever else the application tells about it.
+    pub metadata: Option<JsonMap>,
+}
+
+impl SpanRecord {
+    /// The id of the trace it belongs to.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace.id
+    }
+
+    /// How long the work took; `None` while it goes on.
+    pub fn duration(&self) -> Option<Duration> {
+        self.ended_at
+            .map(|ended_at| ended_at.saturating_duration_since(self.started_at))
+    }
+}
