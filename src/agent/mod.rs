@@ -1,1 +1,18 @@
-//! Agents: definitions, agent files with their diagnostics, and what a session gets of them.
+//! Agents: who they are, the files they are written in, and what a session gets of them.
+//!
+//! In: agents built in Rust ([`Agents::new`]) or read from an agent file. Out: a
+//! [`ResolvedAgent`] per activation, the one value that the session update, the tool dispatch and the agent
+//! span are all made from, so that they cannot disagree.
+//!
+//! Nothing here knows of sockets or the terminal.
+
+mod agents;
+mod definition;
+mod names;
+mod resolved;
+mod settings;
+
+pub use agents::{Agents, ResolveError, UnknownAgent};
+pub use definition::{Agent, Handoff};
+pub use resolved::{Callable, ResolvedAgent, ResolvedHandoff};
+pub use settings::SessionSettings;

@@ -1,1 +1,149 @@
 //! What a model can call.
+//!
+//! In: a [`ToolCall`], the arguments the model chose. Out: a [`ToolOutput`] or a [`ToolError`], both of which
+//! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
+//! program ([`CommandTool`]), a fixed answer ([`OutputTool`]).
+//!
+//! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
+
+mod command;
+mod function;
+mod output;
+
+use std::pin::Pin;
+
+use serde_json::{Value, json};
+
+pub use command::CommandTool;
+pub use function::FunctionTool;
+pub use output::OutputTool;
+
+/// Something the model can call.
+pub trait Tool: Send + Sync + 'static {
+    /// What the model is told about the tool.
+    fn spec(&self) -> &ToolSpec;
+
+    /// Runs it. Dropping the future must stop the work.
+    ///
+    /// # Errors
+    /// A [`ToolError`] goes back to the model as the tool's output, and into the tool's span.
+    fn call(&self, call: ToolCall) -> ToolFuture;
+}
+
+/// A running tool.
+pub type ToolFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>> + Send>>;
+
+/// What the model is told about a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// The name the model calls it by: 1 to 64 letters, digits, `_` or `-`.
+    pub name: String,
+    /// What it does and when to use it, in words for the model.
+    pub description: String,
+    /// The arguments: a JSON schema of type `object`.
+    pub parameters: Value,
+}
+
+impl ToolSpec {
+    /// A tool without arguments; see [`ToolSpec::parameters`].
+    pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters: Self::no_parameters(),
+        }
+    }
+
+    /// Sets the JSON schema of the arguments.
+    #[must_use]
+    pub fn parameters(mut self, schema: Value) -> Self {
+        self.parameters = schema;
+        self
+    }
+
+    /// The schema of a tool that takes no arguments.
+    pub fn no_parameters() -> Value {
+        json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false})
+    }
+}
+
+/// One call by the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// The call's own id, which its output is sent under.
+    pub call_id: String,
+    /// The agent in charge when the model made the call.
+    pub agent: String,
+    /// The arguments the model chose; an object, unless the model disregarded the schema.
+    pub arguments: Value,
+}
+
+/// What a tool answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolOutput {
+    /// Words, passed to the model as they are.
+    Text(String),
+    /// A value, passed to the model as JSON.
+    Json(Value),
+}
+
+impl ToolOutput {
+    /// The text that the model reads; a value becomes compact JSON (protocol.md section 6.5, rule 3).
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Json(value) => value.to_string(),
+        }
+    }
+}
+
+impl From<String> for ToolOutput {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for ToolOutput {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Value> for ToolOutput {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+/// Why a tool could not do its work, in words that the model reads and the span keeps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ToolError {
+    message: String,
+}
+
+impl ToolError {
+    /// An error that says `message`; fits `map_err(ToolError::new)` for any error type.
+    pub fn new(message: impl ToString) -> Self {
+        Self {
+            message: message.to_string(),
+        }
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_reaches_the_model_as_compact_json() {
+        let output = ToolOutput::from(json!({"city": "Oslo", "celsius": [1, 2]}));
+        assert_eq!(output.into_text(), r#"{"city":"Oslo","celsius":[1,2]}"#);
+        assert_eq!(ToolOutput::from("\"as is\"").into_text(), "\"as is\"");
+    }
+}

@@ -1,0 +1,213 @@
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, names};
+
+/// The agents of a session, the one that starts, and what they share.
+///
+/// ```
+/// use realtime_run::agent::{Agent, Agents};
+///
+/// let agents = Agents::new(Agent::new("Triage").handoff("Billing"))
+///     .with(Agent::new("Billing").handoff("Triage"));
+/// assert_eq!(agents.start(), "Triage");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Agents {
+    /// What all agents share.
+    pub settings: SessionSettings,
+    /// What tools, templates and conditions are told about the run; an object.
+    pub context: Value,
+    start: String,
+    /// By name, in the order they were added.
+    agents: IndexMap<String, Arc<Agent>>,
+}
+
+impl Agents {
+    /// A session of which `agent` is the first in charge.
+    pub fn new(agent: Agent) -> Self {
+        let agents = Self {
+            settings: SessionSettings::default(),
+            context: Value::Object(Map::new()),
+            start: agent.name.clone(),
+            agents: IndexMap::new(),
+        };
+        agents.with(agent)
+    }
+
+    /// Adds an agent that others can hand over to. One of the same name is replaced.
+    #[must_use]
+    pub fn with(mut self, agent: Agent) -> Self {
+        self.agents.insert(agent.name.clone(), Arc::new(agent));
+        self
+    }
+
+    /// Sets what all agents share.
+    #[must_use]
+    pub fn settings(mut self, settings: SessionSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The name of the agent that starts.
+    pub fn start(&self) -> &str {
+        &self.start
+    }
+
+    /// Makes another agent the one that starts.
+    ///
+    /// # Errors
+    /// [`UnknownAgent`] if there is none of that name.
+    pub fn set_start(&mut self, name: &str) -> Result<(), UnknownAgent> {
+        self.start = self.require(name)?.name.clone();
+        Ok(())
+    }
+
+    /// The agent of that name.
+    pub fn get(&self, name: &str) -> Option<&Agent> {
+        self.agents.get(name).map(Arc::as_ref)
+    }
+
+    /// The names of all agents, in the order they were added.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.agents.keys().map(String::as_str)
+    }
+
+    /// What an activation of the agent `name` gets: done once each time it takes charge (span rule M2).
+    ///
+    /// # Errors
+    /// A [`ResolveError`] when there is no such agent, or it cannot be put before a model as it is.
+    pub async fn resolve(&self, name: &str) -> Result<ResolvedAgent, ResolveError> {
+        let agent = self.require(name)?;
+        let mut settings = self.settings.clone();
+        if let Some(voice) = &agent.voice {
+            settings.config.audio.output.voice = Some(voice.clone());
+        }
+        let resolved = ResolvedAgent {
+            name: agent.name.clone(),
+            instructions: agent.instructions.clone(),
+            tools: agent.tools.clone(),
+            handoffs: self.resolve_handoffs(agent)?,
+            settings,
+        };
+        check_names(&resolved)?;
+        Ok(resolved)
+    }
+
+    fn require(&self, name: &str) -> Result<&Agent, UnknownAgent> {
+        self.get(name).ok_or_else(|| UnknownAgent {
+            name: name.to_owned(),
+            known: self.names().map(str::to_owned).collect(),
+        })
+    }
+
+    fn resolve_handoffs(&self, agent: &Agent) -> Result<Vec<ResolvedHandoff>, ResolveError> {
+        agent
+            .handoffs
+            .iter()
+            .map(|handoff| self.resolve_handoff(agent, handoff))
+            .collect()
+    }
+
+    fn resolve_handoff(&self, agent: &Agent, handoff: &Handoff) -> Result<ResolvedHandoff, ResolveError> {
+        let target = self
+            .require(&handoff.agent)
+            .map_err(|unknown| ResolveError::Handoff {
+                agent: agent.name.clone(),
+                unknown,
+            })?;
+        Ok(ResolvedHandoff {
+            agent: target.name.clone(),
+            tool_name: handoff.called(),
+            description: handoff
+                .description
+                .clone()
+                .unwrap_or_else(|| describe_handoff(target)),
+        })
+    }
+}
+
+fn describe_handoff(target: &Agent) -> String {
+    let transfer = format!("Hands the conversation over to the agent {}.", target.name);
+    match &target.handoff_description {
+        Some(description) => format!("{transfer} {description}"),
+        None => transfer,
+    }
+}
+
+/// Every name a model sees must stand for one thing, and be one the API takes.
+fn check_names(agent: &ResolvedAgent) -> Result<(), ResolveError> {
+    let mut seen = HashSet::new();
+    let tools = agent.tools.iter().map(|tool| tool.spec().name.as_str());
+    for name in tools.chain(agent.handoffs.iter().map(|handoff| handoff.tool_name.as_str())) {
+        if !names::is_function_name(name) {
+            return Err(ResolveError::InvalidName {
+                agent: agent.name.clone(),
+                name: name.to_owned(),
+            });
+        }
+        if !seen.insert(name) {
+            return Err(ResolveError::DuplicateName {
+                agent: agent.name.clone(),
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// There is no agent of that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no agent `{name}`; the agents are {}", quoted(known))]
+pub struct UnknownAgent {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<String>,
+}
+
+fn quoted(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why an agent could not be activated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// There is no agent of that name.
+    #[error(transparent)]
+    UnknownAgent(#[from] UnknownAgent),
+    /// It hands over to an agent that is not there.
+    #[error("agent `{agent}` can't hand over: {unknown}")]
+    Handoff {
+        /// The agent that was to be activated.
+        agent: String,
+        /// The agent that is missing.
+        unknown: UnknownAgent,
+    },
+    /// Two of its tools and handoffs have the same name.
+    #[error("agent `{agent}` shows the model two functions named `{name}`; rename one of them")]
+    DuplicateName {
+        /// The agent that was to be activated.
+        agent: String,
+        /// The name that stands for two things.
+        name: String,
+    },
+    /// The API does not take the name of one of its tools or handoffs.
+    #[error(
+        "agent `{agent}` has a function named `{name}`, but names are 1 to 64 letters, digits, `_` or `-`"
+    )]
+    InvalidName {
+        /// The agent that was to be activated.
+        agent: String,
+        /// The name.
+        name: String,
+    },
+}

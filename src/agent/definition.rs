@@ -1,0 +1,157 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::names;
+use crate::protocol::Voice;
+use crate::tool::Tool;
+
+/// One agent: what it is told to be, what it can call, and whom it can hand over to.
+///
+/// ```
+/// use realtime_run::agent::Agent;
+///
+/// let billing = Agent::new("Billing")
+///     .instructions("Answer questions about invoices.")
+///     .handoff_description("Knows all about invoices.")
+///     .handoff("Triage");
+/// ```
+#[derive(Clone)]
+pub struct Agent {
+    /// Its name, unique among the agents of a session.
+    pub name: String,
+    /// What the model is told to be and do.
+    pub instructions: String,
+    /// When to hand over to this agent, in words for the models of other agents.
+    pub handoff_description: Option<String>,
+    /// The agents it can hand over to.
+    pub handoffs: Vec<Handoff>,
+    /// What it can call.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Its voice, where it is not the session's. A server refuses to change the voice once the model has
+    /// spoken, so agents that hand over to each other need the same.
+    pub voice: Option<Voice>,
+}
+
+impl Agent {
+    /// An agent without instructions, tools or handoffs.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            instructions: String::new(),
+            handoff_description: None,
+            handoffs: Vec::new(),
+            tools: Vec::new(),
+            voice: None,
+        }
+    }
+
+    /// Sets what the model is told to be and do.
+    #[must_use]
+    pub fn instructions(mut self, text: impl Into<String>) -> Self {
+        self.instructions = text.into();
+        self
+    }
+
+    /// Sets when other agents shall hand over to this one.
+    #[must_use]
+    pub fn handoff_description(mut self, text: impl Into<String>) -> Self {
+        self.handoff_description = Some(text.into());
+        self
+    }
+
+    /// Adds an agent it can hand over to: a name, or a [`Handoff`] with more to say.
+    #[must_use]
+    pub fn handoff(mut self, handoff: impl Into<Handoff>) -> Self {
+        self.handoffs.push(handoff.into());
+        self
+    }
+
+    /// Adds something it can call.
+    #[must_use]
+    pub fn tool(self, tool: impl Tool) -> Self {
+        self.shared_tool(Arc::new(tool))
+    }
+
+    /// Adds something that several agents can call.
+    #[must_use]
+    pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Sets its voice; see [`Agent::voice`](#structfield.voice).
+    #[must_use]
+    pub fn voice(mut self, voice: Voice) -> Self {
+        self.voice = Some(voice);
+        self
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tools: Vec<&str> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
+        f.debug_struct("Agent")
+            .field("name", &self.name)
+            .field("instructions", &self.instructions)
+            .field("handoff_description", &self.handoff_description)
+            .field("handoffs", &self.handoffs)
+            .field("tools", &tools)
+            .field("voice", &self.voice)
+            .finish()
+    }
+}
+
+/// A way to hand the conversation over to another agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handoff {
+    /// The name of the agent that takes over.
+    pub agent: String,
+    /// The tool the model calls for it; `transfer_to_<agent>` if none.
+    pub tool_name: Option<String>,
+    /// What the model is told about it; made from the agent's `handoff_description` if none.
+    pub description: Option<String>,
+}
+
+impl Handoff {
+    /// A handoff to `agent` under the usual tool name.
+    pub fn to(agent: impl Into<String>) -> Self {
+        Self {
+            agent: agent.into(),
+            tool_name: None,
+            description: None,
+        }
+    }
+
+    /// Sets the tool the model calls for it.
+    #[must_use]
+    pub fn tool_name(mut self, name: impl Into<String>) -> Self {
+        self.tool_name = Some(name.into());
+        self
+    }
+
+    /// Sets what the model is told about it.
+    #[must_use]
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// The name of the tool the model calls for it.
+    pub(super) fn called(&self) -> String {
+        self.tool_name
+            .clone()
+            .unwrap_or_else(|| names::transfer_tool(&self.agent))
+    }
+}
+
+impl From<&str> for Handoff {
+    fn from(agent: &str) -> Self {
+        Self::to(agent)
+    }
+}
+
+impl From<String> for Handoff {
+    fn from(agent: String) -> Self {
+        Self::to(agent)
+    }
+}

@@ -1,0 +1,116 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::SessionSettings;
+use crate::protocol::{FunctionDefinition, SessionConfig};
+use crate::tool::{Tool, ToolSpec};
+
+/// An agent as one activation of it sees the world: which tools and handoffs it really has. What the server is
+/// sent, which calls are served and what the agent's span says are all made from this one value (span rules
+/// M1 to M3).
+#[derive(Clone)]
+pub struct ResolvedAgent {
+    /// The agent's name.
+    pub name: String,
+    /// What the model is told to be and do.
+    pub instructions: String,
+    /// What the model can call.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Whom the model can hand over to.
+    pub handoffs: Vec<ResolvedHandoff>,
+    /// The session's settings, with this agent's voice.
+    pub settings: SessionSettings,
+}
+
+/// A handoff that the model can really make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedHandoff {
+    /// The agent that takes over.
+    pub agent: String,
+    /// The tool the model calls for it.
+    pub tool_name: String,
+    /// What the model is told about it.
+    pub description: String,
+}
+
+/// What a name the model calls stands for.
+#[derive(Clone, Copy)]
+pub enum Callable<'a> {
+    /// A tool to run.
+    Tool(&'a Arc<dyn Tool>),
+    /// A change of agent.
+    Handoff(&'a ResolvedHandoff),
+}
+
+impl ResolvedAgent {
+    /// The settings to send for this agent: all of them, and always its list of functions, so that nothing of
+    /// the agent before stays (protocol.md section 4.1).
+    pub fn session_config(&self) -> SessionConfig {
+        let tools = self.tools.iter().map(|tool| definition(tool.spec()));
+        let handoffs = self.handoffs.iter().map(ResolvedHandoff::definition);
+        SessionConfig {
+            model: None,
+            instructions: Some(self.instructions.clone()),
+            tools: Some(tools.chain(handoffs).collect()),
+            ..self.settings.config.clone()
+        }
+    }
+
+    /// The tools by the names the model sees, without handoffs (span rule M3).
+    pub fn tool_names(&self) -> Vec<String> {
+        self.tools.iter().map(|tool| tool.spec().name.clone()).collect()
+    }
+
+    /// The handoffs by the names of their agents (span rule M3).
+    pub fn handoff_names(&self) -> Vec<String> {
+        self.handoffs
+            .iter()
+            .map(|handoff| handoff.agent.clone())
+            .collect()
+    }
+
+    /// What the model means when it calls `name`.
+    pub fn find(&self, name: &str) -> Option<Callable<'_>> {
+        let tool = self
+            .tools
+            .iter()
+            .find(|tool| tool.spec().name == name)
+            .map(Callable::Tool);
+        tool.or_else(|| {
+            self.handoffs
+                .iter()
+                .find(|handoff| handoff.tool_name == name)
+                .map(Callable::Handoff)
+        })
+    }
+}
+
+impl fmt::Debug for ResolvedAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedAgent")
+            .field("name", &self.name)
+            .field("instructions", &self.instructions)
+            .field("tools", &self.tool_names())
+            .field("handoffs", &self.handoffs)
+            .field("settings", &self.settings)
+            .finish()
+    }
+}
+
+impl ResolvedHandoff {
+    fn definition(&self) -> FunctionDefinition {
+        FunctionDefinition {
+            name: self.tool_name.clone(),
+            description: self.description.clone(),
+            parameters: ToolSpec::no_parameters(),
+        }
+    }
+}
+
+fn definition(spec: &ToolSpec) -> FunctionDefinition {
+    FunctionDefinition {
+        name: spec.name.clone(),
+        description: spec.description.clone(),
+        parameters: spec.parameters.clone(),
+    }
+}

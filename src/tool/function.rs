@@ -1,0 +1,67 @@
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+
+/// A tool written in Rust.
+///
+/// ```
+/// use realtime_run::tool::{FunctionTool, ToolCall, ToolError};
+/// use serde_json::json;
+///
+/// let double = FunctionTool::new(
+///     "double",
+///     "Doubles a number.",
+///     json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}),
+///     |call: ToolCall| async move {
+///         let n = call.arguments["n"].as_i64().ok_or_else(|| ToolError::new("n must be an integer"))?;
+///         Ok(json!({"result": n * 2}))
+///     },
+/// );
+/// ```
+pub struct FunctionTool {
+    spec: ToolSpec,
+    run: Box<dyn Fn(ToolCall) -> ToolFuture + Send + Sync>,
+}
+
+impl FunctionTool {
+    /// A tool that runs `function`; `parameters` is the JSON schema of its arguments.
+    pub fn new<F, Fut, Out>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: Value,
+        function: F,
+    ) -> Self
+    where
+        F: Fn(ToolCall) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, ToolError>> + Send + 'static,
+        Out: Into<ToolOutput>,
+    {
+        Self {
+            spec: ToolSpec::new(name, description).parameters(parameters),
+            run: Box::new(move |call| {
+                let running = function(call);
+                Box::pin(async move { running.await.map(Into::into) })
+            }),
+        }
+    }
+}
+
+impl Tool for FunctionTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call(&self, call: ToolCall) -> ToolFuture {
+        (self.run)(call)
+    }
+}
+
+impl fmt::Debug for FunctionTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionTool")
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
+    }
+}
