@@ -267,6 +267,17 @@ impl<'a> ServerEvent<'a> {
         })
     }
 
+    /// Whether this is one of the deltas, which make up nearly all of the traffic.
+    pub fn is_delta(&self) -> bool {
+        matches!(
+            self,
+            Self::AudioDelta(_)
+                | Self::TextDelta(_)
+                | Self::TranscriptDelta(_)
+                | Self::InputTranscriptDelta(_)
+        )
+    }
+
     /// The events that come a few times a turn: read as a tree and then by their type.
     fn parse_rare(kind: Cow<'a, str>, frame: &'a str) -> Result<Self, UnreadableEvent> {
         let body = Body { kind: &kind, frame };

@@ -165,16 +165,32 @@ impl Endpoint {
 
     /// `text` without any of the credentials: a server may quote them back.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let key = self.key.iter();
+        self.credentials()
+            .fold(text.to_owned(), |text, secret| secret.scrub(&text))
+    }
+
+    /// Whether `text` holds any of the credentials.
+    pub(crate) fn is_quoted_in(&self, text: &str) -> bool {
+        self.credentials().any(|secret| text.contains(secret.expose()))
+    }
+
+    /// The key, and the headers that are credentials, without the word `Bearer`.
+    fn credentials(&self) -> impl Iterator<Item = Secret> {
         let headers = self
             .headers
             .iter()
             .filter(|(name, _)| is_credential(name))
             .map(|(_, value)| value);
-        key.chain(headers).fold(text.to_owned(), |text, secret| {
-            let bare = secret.expose().strip_prefix("Bearer ").map(Secret::new);
-            bare.as_ref().unwrap_or(secret).scrub(&text)
-        })
+        self.key
+            .iter()
+            .chain(headers)
+            .filter(|secret| !secret.expose().is_empty())
+            .map(|secret| {
+                secret
+                    .expose()
+                    .strip_prefix("Bearer ")
+                    .map_or_else(|| secret.clone(), Secret::new)
+            })
     }
 }
 

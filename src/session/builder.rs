@@ -1,0 +1,121 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::core::{Core, CoreOptions};
+use super::driver::{Channels, Driver};
+use super::handle::OPEN_LIMIT;
+use super::{Session, SessionError};
+use crate::agent::Agents;
+use crate::trace::{Context, Timestamp};
+use crate::transport::{Endpoint, EndpointOptions};
+
+/// Events that may wait to be read by the application before the session stops listening to the server.
+const MAX_EVENTS: usize = 1024;
+/// Requests of the application that may wait before it has to.
+const MAX_REQUESTS: usize = 256;
+
+/// Prepares a session; made by [`Session::builder`].
+#[derive(Debug)]
+pub struct SessionBuilder {
+    agents: Arc<Agents>,
+    endpoint: Option<Endpoint>,
+    raw_events: bool,
+    tracing: bool,
+    open_limit: Duration,
+}
+
+impl SessionBuilder {
+    pub(super) fn new(agents: Arc<Agents>) -> Self {
+        Self {
+            agents,
+            endpoint: None,
+            raw_events: false,
+            tracing: true,
+            open_limit: OPEN_LIMIT,
+        }
+    }
+
+    /// The server. Without it: OpenAI, or what the environment names (see [`Endpoint::resolve`]).
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Whether every event on the wire is told, too. Off by default: it costs a JSON tree for each.
+    #[must_use]
+    pub fn raw_events(mut self, raw_events: bool) -> Self {
+        self.raw_events = raw_events;
+        self
+    }
+
+    /// Records no span of this session, whatever is current, and asks for no trace on the server (span rule N1).
+    #[must_use]
+    pub fn without_tracing(mut self) -> Self {
+        self.tracing = false;
+        self
+    }
+
+    /// How long opening may take in all; 30 seconds by default.
+    #[must_use]
+    pub fn open_timeout(mut self, limit: Duration) -> Self {
+        self.open_limit = limit;
+        self
+    }
+
+    /// Opens the session. Its spans hang under what is current here (span rule P1): [`Context::current`]; without a
+    /// current trace nothing is recorded (N2).
+    ///
+    /// # Errors
+    /// When the starting agent can't be resolved, the server can't be reached or refuses, or it takes too long. The agent's
+    /// span then carries the error (span rule L3).
+    pub async fn connect(self) -> Result<Session, SessionError> {
+        let endpoint = match self.endpoint {
+            Some(endpoint) => endpoint,
+            None => Endpoint::resolve(EndpointOptions::default(), |name| std::env::var(name).ok())?,
+        };
+        let scope = if self.tracing {
+            Context::current()
+        } else {
+            Context::none()
+        };
+        let trace_id = scope.trace_id();
+        let core = Core::new(
+            Timestamp::now(),
+            CoreOptions {
+                agent: self.agents.start().to_owned(),
+                model: self.agents.settings.model.clone(),
+                scope,
+                server_tracing: self.tracing,
+                joins_a_call: endpoint.joins_a_call(),
+                open_limit: self.open_limit,
+            },
+        );
+        let (requests, incoming_requests) = mpsc::channel(MAX_REQUESTS);
+        let (outgoing_events, events) = mpsc::channel(MAX_EVENTS);
+        let (opened, is_open) = oneshot::channel();
+        let (listening, nobody_listens) = oneshot::channel();
+        let (over, is_over) = watch::channel(false);
+        let channels = Channels {
+            requests: incoming_requests,
+            events: outgoing_events,
+            opened,
+            nobody_listens,
+            over,
+        };
+        let driver = Driver::new(
+            core,
+            self.agents,
+            endpoint,
+            self.open_limit,
+            self.raw_events,
+            channels,
+        );
+        tokio::spawn(driver.run());
+        let session = Session::new(requests, events, is_over, listening, trace_id);
+        is_open.await.map_err(|_| SessionError::Ended)??;
+        Ok(session)
+    }
+}

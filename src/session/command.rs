@@ -1,0 +1,27 @@
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::protocol::Part;
+
+/// What the application wants of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    /// Say something to the model, and have it answered.
+    Message(Vec<Part>),
+    /// Pass on sound of the user; `commit` ends the turn by hand and has it answered.
+    Audio { audio: Bytes, commit: bool },
+    /// Stop the running answer, in sound and on the server.
+    Interrupt,
+    /// Put another agent in charge; the outcome is told under `ticket`.
+    UpdateAgent { agent: String, ticket: u64 },
+    /// How much of a part the application has played, in bytes.
+    Played {
+        item_id: String,
+        content_index: u32,
+        bytes: u64,
+    },
+    /// Send an event as the application wrote it.
+    Raw(Map<String, Value>),
+    /// End the session.
+    Close,
+}

@@ -1,0 +1,248 @@
+//! The calls that the model makes (protocol.md section 6.5): each runs once, whatever number of events tell of it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Core, Output, ToolRun, tell};
+use crate::agent::{Callable, ResolvedAgent};
+use crate::protocol::{
+    ClientEvent, FunctionCall, FunctionCallOutput, Id, Item, ItemStatus, OutputItem, Response, ResponseStatus,
+};
+use crate::session::SessionEvent;
+use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
+use crate::trace::{Span, SpanData, SpanError, Timestamp};
+
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    /// Every call so far, with a print of its name and arguments to tell a repetition from a mix-up.
+    seen: HashMap<String, u64>,
+    hasher: RandomState,
+    running: HashMap<String, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    span: Span,
+    agent: String,
+    tool: String,
+    item_id: Id,
+}
+
+/// What an event tells of a call.
+#[derive(Debug, PartialEq, Eq)]
+enum Sight {
+    New,
+    Again,
+    /// The same call id with another name or other arguments.
+    MixedUp,
+}
+
+impl Calls {
+    pub(super) fn are_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    fn see(&mut self, call: &FunctionCall) -> Sight {
+        let print = self.hasher.hash_one((&call.name, &call.arguments));
+        match self.seen.get(&call.call_id) {
+            Some(known) if *known == print => Sight::Again,
+            Some(_) => Sight::MixedUp,
+            None => {
+                self.seen.insert(call.call_id.clone(), print);
+                Sight::New
+            }
+        }
+    }
+
+    /// Ends the spans of what still runs: the session is over.
+    pub(super) fn give_up(&mut self, now: Timestamp) {
+        for (_, mut running) in self.running.drain() {
+            running
+                .span
+                .set_error(SpanError::new("The session ended before the tool had finished"));
+            running.span.finish_at(now);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn on_output_item_done(&mut self, output: OutputItem) {
+        let OutputItem { response_id, item } = output;
+        if let Item::FunctionCall(call) = &item {
+            if matches!(call.status, Some(ItemStatus::Completed) | None) {
+                return self.on_call(call.clone(), response_id.as_ref());
+            }
+            return;
+        }
+        if item.id().is_some_and(|id| self.history.known(id).is_some()) {
+            self.upsert(item, None, true);
+        }
+    }
+
+    /// The calls that only the end of an answer tells of (protocol.md, trap 6).
+    pub(super) fn run_calls_of(&mut self, response: &Response) {
+        for item in &response.output {
+            if let Item::FunctionCall(call) = item
+                && matches!(call.status, Some(ItemStatus::Completed) | None)
+            {
+                self.on_call(call.clone(), response.id.as_ref());
+            }
+        }
+    }
+
+    fn on_call(&mut self, call: FunctionCall, response_id: Option<&Id>) {
+        if call.call_id.is_empty() {
+            return self.complain(
+                "invalid_call",
+                format!("the model called `{}` without a call id", call.name),
+            );
+        }
+        match self.calls.see(&call) {
+            Sight::New => {}
+            Sight::Again => return,
+            Sight::MixedUp => {
+                let message = format!(
+                    "the call {} came again with another name or other arguments",
+                    call.call_id
+                );
+                return self.complain("invalid_call", message);
+            }
+        }
+        let Some(agent) = self.responses.agent(response_id).or(self.charge.agent()).cloned() else {
+            return;
+        };
+        let item_id = call.id.clone().unwrap_or_else(|| Id::from(call.call_id.as_str()));
+        self.upsert(
+            Item::FunctionCall(FunctionCall {
+                id: Some(item_id.clone()),
+                ..call.clone()
+            }),
+            None,
+            true,
+        );
+        match agent.find(&call.name) {
+            Some(Callable::Tool(tool)) => self.run_tool(&agent, Arc::clone(tool), call, item_id),
+            Some(Callable::Handoff(handoff)) => {
+                let to = handoff.agent.clone();
+                self.hand_off(&agent.name, to, call.call_id, item_id);
+            }
+            None => self.refuse_call(&call, &item_id),
+        }
+    }
+
+    fn run_tool(&mut self, agent: &ResolvedAgent, tool: Arc<dyn Tool>, call: FunctionCall, item_id: Id) {
+        let span = self.function_span(&call);
+        let run = ToolRun {
+            tool,
+            scope: span.context(),
+            call: ToolCall {
+                call_id: call.call_id.clone(),
+                agent: agent.name.clone(),
+                arguments: Self::parse_arguments(&call.arguments),
+            },
+        };
+        let running = Running {
+            span,
+            agent: agent.name.clone(),
+            tool: call.name.clone(),
+            item_id,
+        };
+        self.calls.running.insert(call.call_id.clone(), running);
+        let FunctionCall {
+            name: tool,
+            call_id,
+            arguments,
+            ..
+        } = call;
+        self.emit(SessionEvent::ToolStart {
+            agent: agent.name.clone(),
+            tool,
+            call_id,
+            arguments,
+        });
+        self.outputs.push_back(Output::RunTool(run));
+    }
+
+    /// The span of a call, under the agent in charge (span rule P3).
+    fn function_span(&self, call: &FunctionCall) -> Span {
+        let scope = self.charge.context();
+        if !scope.is_recording() {
+            return Span::noop();
+        }
+        let (name, input) = (call.name.clone(), Some(call.arguments.clone()));
+        scope.span_at(
+            SpanData::Function {
+                name,
+                input,
+                output: None,
+                mcp_data: None,
+            },
+            self.now,
+        )
+    }
+
+    /// A function that the agent does not have: the model is told, and no answer is asked for, lest it calls again
+    /// and again.
+    fn refuse_call(&mut self, call: &FunctionCall, item_id: &Id) {
+        let told = format!("Tool {} not found", call.name);
+        let mut span = self.function_span(call);
+        span.set_error(SpanError::new("Tool not found").with_data(json!({"tool_name": call.name})));
+        span.finish_at(self.now);
+        self.answer_call(call.call_id.clone(), item_id, told.clone());
+        self.turn.note(ResponseStatus::Failed, Some(told.clone()));
+        self.complain("tool_not_found", told);
+    }
+
+    pub(super) fn on_tool_done(&mut self, call_id: &str, result: Result<ToolOutput, ToolError>) {
+        let Some(Running {
+            mut span,
+            agent,
+            tool,
+            item_id,
+        }) = self.calls.running.remove(call_id)
+        else {
+            return;
+        };
+        let error = result.as_ref().err().map(|error| error.message().to_owned());
+        let output = match result {
+            Ok(output) => output.into_text(),
+            Err(error) => format!("The tool {tool} failed: {}", error.message()),
+        };
+        match &error {
+            Some(error) => span.set_error(
+                SpanError::new("Error running tool").with_data(json!({"tool_name": tool, "error": error})),
+            ),
+            None => span.update(|data| {
+                if let SpanData::Function { output: told, .. } = data {
+                    *told = Some(output.clone());
+                }
+            }),
+        }
+        span.finish_at(self.now);
+        let call_id = call_id.to_owned();
+        self.emit(SessionEvent::ToolEnd {
+            agent,
+            tool,
+            call_id: call_id.clone(),
+            output: output.clone(),
+            error,
+        });
+        self.answer_call(call_id, &item_id, output);
+        self.sequencer.request();
+    }
+
+    /// Tells the model what its call came to.
+    pub(super) fn answer_call(&mut self, call_id: String, item_id: &Id, output: String) {
+        let change = self.history.set_output(item_id, &output);
+        tell(&mut self.outputs, change);
+        let item = Item::FunctionCallOutput(FunctionCallOutput {
+            id: None,
+            call_id,
+            output,
+        });
+        self.send("output", ClientEvent::ItemCreate { item });
+    }
+}

@@ -1,0 +1,371 @@
+//! Which agent is in charge, its span, and how the charge passes to another (span rules L1 to L6, M1 to M3).
+//!
+//! A change of agent is one thing, whether the model asks for it or the application: the new agent is resolved, its
+//! settings are sent, and when the server has taken them the old span ends and the new one starts. Until then the
+//! old agent goes on, and if anything fails it simply keeps going (L6). Changes happen one at a time, in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Core, CoreOptions, Output, Phase};
+use crate::agent::{ResolveError, ResolvedAgent};
+use crate::protocol::{ApiError, ClientEvent, Id};
+use crate::session::{SessionError, SessionEvent};
+use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
+
+/// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
+/// servers answer.
+pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
+/// Changes of agent that may wait at once.
+const MAX_WAITING: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct Charge {
+    /// The agent in charge; none until the first is resolved.
+    agent: Option<Arc<ResolvedAgent>>,
+    name: String,
+    /// Counts the activations, so that a handoff asked for by an earlier one is known as such.
+    activation: u64,
+    span: Span,
+    /// Where every agent span of the session hangs (span rule P1).
+    scope: Context,
+    /// The change under way.
+    stage: Stage,
+    waiting: VecDeque<Change>,
+    /// Settings sent and not yet answered, in order: answers bear no id when they are good.
+    unanswered: VecDeque<Update>,
+    /// Whether this server answers settings at all.
+    answers: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Settled,
+    Resolving(Change),
+    /// The settings are sent; the server has until then to answer.
+    Sent(Change, Arc<ResolvedAgent>, Timestamp),
+}
+
+/// A change of agent that is wanted.
+#[derive(Debug)]
+struct Change {
+    to: String,
+    cause: Cause,
+    /// The handoff's span, under the agent that was in charge when it was asked for (span rule P3).
+    span: Span,
+    /// The activation that asked.
+    activation: u64,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// The model called a handoff.
+    Call { call_id: String, item_id: Id },
+    /// The application asked (span rule L5).
+    Application { ticket: u64 },
+}
+
+#[derive(Debug)]
+struct Update {
+    event_id: String,
+    /// Whether it is an agent's settings, or written by the application.
+    is_agent: bool,
+}
+
+impl Charge {
+    pub(super) fn begin(now: Timestamp, options: &CoreOptions) -> Self {
+        Self {
+            agent: None,
+            name: options.agent.clone(),
+            activation: 0,
+            span: agent_span(&options.scope, &options.agent, now),
+            scope: options.scope.clone(),
+            stage: Stage::Settled,
+            waiting: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            answers: true,
+        }
+    }
+
+    pub(super) fn agent(&self) -> Option<&Arc<ResolvedAgent>> {
+        self.agent.as_ref()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The place under the span of the agent in charge.
+    pub(super) fn context(&self) -> Context {
+        self.span.context()
+    }
+
+    pub(super) fn is_changing(&self) -> bool {
+        !matches!(self.stage, Stage::Settled) || !self.waiting.is_empty()
+    }
+
+    pub(super) fn runs_tools_in_background(&self) -> bool {
+        self.agent
+            .as_ref()
+            .is_none_or(|agent| agent.settings.async_tool_calls)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Sent(_, _, until) => Some(*until),
+            Stage::Settled | Stage::Resolving(_) => None,
+        }
+    }
+
+    pub(super) fn expect_answer_to_raw(&mut self, event_id: String) {
+        self.unanswered.push_back(Update {
+            event_id,
+            is_agent: false,
+        });
+    }
+
+    /// Takes the charge at entry, with the settings about to be sent (span rule M1).
+    pub(super) fn take(&mut self, agent: Arc<ResolvedAgent>) {
+        self.span.update(|data| describe(data, &agent));
+        self.agent = Some(agent);
+    }
+
+    /// The server never answers settings: later changes need not wait for it.
+    pub(super) fn expect_no_answers(&mut self) {
+        self.answers = false;
+        self.unanswered.clear();
+    }
+
+    /// Ends all spans, open handoffs included: the session is over.
+    pub(super) fn finish(&mut self, now: Timestamp, error: Option<SpanError>) {
+        let under_way = match std::mem::replace(&mut self.stage, Stage::Settled) {
+            Stage::Settled => None,
+            Stage::Resolving(change) | Stage::Sent(change, ..) => Some(change),
+        };
+        for mut change in under_way.into_iter().chain(self.waiting.drain(..)) {
+            change
+                .span
+                .set_error(SpanError::new("The session ended before the handoff was done"));
+            change.span.finish_at(now);
+        }
+        let mut span = std::mem::replace(&mut self.span, Span::noop());
+        if let Some(error) = error {
+            span.set_error(error);
+        }
+        span.finish_at(now);
+    }
+
+    /// Which settings a good answer of the server is about.
+    fn accepted(&mut self) -> Option<Update> {
+        self.unanswered.pop_front()
+    }
+
+    /// Which settings an error is about, if any.
+    fn refused(&mut self, error: &ApiError) -> Option<Update> {
+        let place = match &error.event_id {
+            Some(id) => self.unanswered.iter().position(|update| update.event_id == *id)?,
+            None if error
+                .param
+                .as_deref()
+                .is_some_and(|param| param.starts_with("session.")) =>
+            {
+                0
+            }
+            None => return None,
+        };
+        self.unanswered.remove(place)
+    }
+}
+
+/// Starts an agent's span, at no cost where nothing is recorded.
+fn agent_span(scope: &Context, name: &str, now: Timestamp) -> Span {
+    if scope.is_recording() {
+        scope.span_at(SpanData::agent(name), now)
+    } else {
+        Span::noop()
+    }
+}
+
+/// Tells what the model really got (span rules M1 and M3).
+fn describe(data: &mut SpanData, agent: &ResolvedAgent) {
+    if let SpanData::Agent { tools, handoffs, .. } = data {
+        *tools = Some(agent.tool_names());
+        *handoffs = Some(agent.handoff_names());
+    }
+}
+
+impl Core {
+    /// The application wants another agent in charge.
+    pub(super) fn update_agent(&mut self, to: String, ticket: u64) {
+        let from = self.charge.name().to_owned();
+        self.want_change(&from, to, Cause::Application { ticket });
+    }
+
+    /// The model called a handoff.
+    pub(super) fn hand_off(&mut self, from: &str, to: String, call_id: String, item_id: Id) {
+        self.want_change(from, to, Cause::Call { call_id, item_id });
+    }
+
+    fn want_change(&mut self, from: &str, to: String, cause: Cause) {
+        let scope = self.charge.context();
+        let span = match scope.is_recording() {
+            true => scope.span_at(SpanData::handoff(from, &to), self.now),
+            false => Span::noop(),
+        };
+        let change = Change {
+            to,
+            cause,
+            span,
+            activation: self.charge.activation,
+        };
+        if self.charge.waiting.len() >= MAX_WAITING {
+            return self.change_failed(change, "too many changes of agent are waiting");
+        }
+        self.charge.waiting.push_back(change);
+        self.start_next_change();
+    }
+
+    fn start_next_change(&mut self) {
+        while matches!(self.charge.stage, Stage::Settled) {
+            let Some(change) = self.charge.waiting.pop_front() else {
+                return self.sequencer.hold(false);
+            };
+            let by_model = matches!(change.cause, Cause::Call { .. });
+            if by_model && change.activation != self.charge.activation {
+                self.change_failed(change, "the agent that asked for it is no longer in charge");
+                continue;
+            }
+            self.sequencer.hold(true);
+            self.outputs.push_back(Output::Resolve(change.to.clone()));
+            self.charge.stage = Stage::Resolving(change);
+        }
+    }
+
+    pub(super) fn on_resolved(&mut self, result: Result<Arc<ResolvedAgent>, ResolveError>) {
+        if self.phase == Phase::Resolving {
+            return self.on_first_resolved(result);
+        }
+        let Stage::Resolving(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+            return;
+        };
+        match result {
+            Ok(agent) => {
+                self.send_settings(&agent);
+                self.charge.stage = Stage::Sent(change, agent, self.now + SETTINGS_LIMIT);
+                if !self.charge.answers {
+                    self.change_agent();
+                }
+            }
+            Err(error) => {
+                self.change_failed(change, &error.to_string());
+                self.start_next_change();
+            }
+        }
+    }
+
+    /// Sends all settings of an agent.
+    pub(super) fn send_settings(&mut self, agent: &ResolvedAgent) {
+        let mut config = agent.session_config();
+        if !self.options.server_tracing {
+            config.tracing = None;
+        }
+        let event_id = self.send(
+            "update",
+            ClientEvent::SessionUpdate {
+                session: Box::new(config),
+            },
+        );
+        if self.charge.answers {
+            self.charge.unanswered.push_back(Update {
+                event_id,
+                is_agent: true,
+            });
+        }
+    }
+
+    pub(super) fn on_settings_accepted(&mut self) {
+        if self.charge.accepted().is_some_and(|update| update.is_agent) {
+            self.change_agent();
+        }
+    }
+
+    /// Handles an error about settings that were sent. Says whether it was one.
+    pub(super) fn on_settings_refused(&mut self, error: &ApiError) -> bool {
+        let Some(update) = self.charge.refused(error) else {
+            return false;
+        };
+        if !update.is_agent {
+            return false;
+        }
+        match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
+            Stage::Sent(change, ..) => {
+                self.change_failed(change, &format!("the server refused its settings: {error}"));
+                self.start_next_change();
+            }
+            other => self.charge.stage = other,
+        }
+        true
+    }
+
+    pub(super) fn on_settings_time(&mut self) {
+        if self.charge.deadline().is_some_and(|until| self.now >= until) {
+            self.charge.expect_no_answers();
+            self.change_agent();
+        }
+    }
+
+    /// The charge passes (span rule L4): one span ends and the next starts, at the same moment.
+    fn change_agent(&mut self) {
+        let Stage::Sent(change, agent, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+            return;
+        };
+        let Change { to, cause, span, .. } = change;
+        span.finish_at(self.now);
+        let mut incoming = agent_span(&self.charge.scope, &to, self.now);
+        incoming.update(|data| describe(data, &agent));
+        std::mem::replace(&mut self.charge.span, incoming).finish_at(self.now);
+        let from = std::mem::replace(&mut self.charge.name, to.clone());
+        self.charge.agent = Some(agent);
+        self.charge.activation += 1;
+        self.emit(SessionEvent::Handoff { from, to: to.clone() });
+        match cause {
+            Cause::Call { call_id, item_id } => {
+                self.answer_call(
+                    call_id,
+                    &item_id,
+                    serde_json::json!({"assistant": to}).to_string(),
+                );
+                self.sequencer.request();
+            }
+            Cause::Application { ticket } => self.outputs.push_back(Output::Switched {
+                ticket,
+                result: Ok(()),
+            }),
+        }
+        self.start_next_change();
+    }
+
+    /// The old agent keeps the charge (span rule L6).
+    fn change_failed(&mut self, change: Change, reason: &str) {
+        let Change {
+            to, cause, mut span, ..
+        } = change;
+        span.set_error(SpanError::new(format!("Handoff failed: {reason}")));
+        span.finish_at(self.now);
+        match cause {
+            Cause::Call { call_id, item_id } => {
+                self.answer_call(call_id, &item_id, format!("The handoff to {to} failed: {reason}"));
+                self.sequencer.request();
+                self.complain("handoff_failed", format!("the handoff to {to} failed: {reason}"));
+            }
+            Cause::Application { ticket } => {
+                let result = Err(SessionError::Switch {
+                    agent: to,
+                    reason: reason.to_owned(),
+                });
+                self.outputs.push_back(Output::Switched { ticket, result });
+            }
+        }
+    }
+}

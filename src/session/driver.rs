@@ -1,0 +1,398 @@
+//! The task around the core: it owns the socket, the tools' tasks and the channels, and decides nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id as TaskId, JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::command::Command;
+use super::core::{Core, Input, Output, ToolRun};
+use super::handle::Request;
+use super::{SessionError, SessionEvent};
+use crate::agent::{Agents, ResolveError, ResolvedAgent};
+use crate::protocol::{ClientEvent, ServerEvent};
+use crate::tool::{ToolError, ToolOutput};
+use crate::trace::Timestamp;
+use crate::transport::{ConnectError, Connection, Endpoint, Incoming};
+
+/// Frames handled before the other sources get a look.
+const BURST: usize = 64;
+/// Frames that may wait for a tool that runs in line; more stay with the server.
+const MAX_BACKLOG: usize = 1024;
+/// Events that may wait for room in the application's queue while requests are still taken.
+const MAX_UNDELIVERED: usize = 4096;
+/// How long the last events may take to be read, and cut-off tools to stop.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// The driver's ends of all channels.
+pub(super) struct Channels {
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) events: mpsc::Sender<SessionEvent>,
+    pub(super) opened: oneshot::Sender<Result<(), SessionError>>,
+    /// Ends when the application has dropped the session.
+    pub(super) nobody_listens: oneshot::Receiver<()>,
+    pub(super) over: watch::Sender<bool>,
+}
+
+type Work<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+type ToolResult = Result<ToolOutput, ToolError>;
+
+pub(super) struct Driver {
+    core: Core,
+    agents: Arc<Agents>,
+    endpoint: Arc<Endpoint>,
+    open_limit: Duration,
+    raw_events: bool,
+    requests: mpsc::Receiver<Request>,
+    events: mpsc::Sender<SessionEvent>,
+    /// Taken when the session is open or has failed to open.
+    opened: Option<oneshot::Sender<Result<(), SessionError>>>,
+    nobody_listens: oneshot::Receiver<()>,
+    /// Set at the very end; dropping it unset counts as well.
+    over: watch::Sender<bool>,
+    /// The agent being resolved.
+    resolving: Work<Result<Arc<ResolvedAgent>, ResolveError>>,
+    /// The connection being opened.
+    connecting: Work<Result<Connection, ConnectError>>,
+    connection: Option<Connection>,
+    tools: JoinSet<ToolResult>,
+    /// Which call each tool's task serves, to tell also when it panics.
+    calls: HashMap<TaskId, String>,
+    /// Who waits for another agent to take charge.
+    switches: HashMap<u64, oneshot::Sender<Result<(), SessionError>>>,
+    next_ticket: u64,
+    /// Events for which the application's queue has no room yet. While there are any, nothing more is read from the
+    /// server: it is made to wait, and nothing is lost.
+    undelivered: VecDeque<SessionEvent>,
+    /// Frames that wait for a tool that runs in line.
+    backlog: VecDeque<Utf8Bytes>,
+    ended: bool,
+}
+
+/// What woke the driver.
+enum Wake {
+    Incoming(Incoming),
+    Request(Option<Request>),
+    Resolved(Result<Arc<ResolvedAgent>, ResolveError>),
+    Connected(Result<Connection, ConnectError>),
+    Tool(Result<(TaskId, ToolResult), JoinError>),
+    Delivered,
+    Dropped,
+    Deadline,
+}
+
+impl Driver {
+    pub(super) fn new(
+        core: Core,
+        agents: Arc<Agents>,
+        endpoint: Endpoint,
+        open_limit: Duration,
+        raw_events: bool,
+        channels: Channels,
+    ) -> Self {
+        Self {
+            core,
+            agents,
+            endpoint: Arc::new(endpoint),
+            open_limit,
+            raw_events,
+            requests: channels.requests,
+            events: channels.events,
+            opened: Some(channels.opened),
+            nobody_listens: channels.nobody_listens,
+            over: channels.over,
+            resolving: None,
+            connecting: None,
+            connection: None,
+            tools: JoinSet::new(),
+            calls: HashMap::new(),
+            switches: HashMap::new(),
+            next_ticket: 0,
+            undelivered: VecDeque::new(),
+            backlog: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.carry_out();
+        while !self.ended {
+            let wake = self.wait().await;
+            self.on_wake(wake);
+            self.carry_out();
+        }
+        self.wind_up().await;
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let can_read = self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
+        let can_take = self.undelivered.len() < MAX_UNDELIVERED
+            && self.connection.as_ref().is_none_or(Connection::has_room);
+        let until = self.core.deadline();
+        let remaining = until.map(|until| until.saturating_duration_since(Timestamp::now()));
+        tokio::select! {
+            incoming = next(&mut self.connection), if can_read && self.connection.is_some() => Wake::Incoming(incoming),
+            request = self.requests.recv(), if can_take => Wake::Request(request),
+            Some(done) = self.tools.join_next_with_id() => Wake::Tool(done),
+            permit = self.events.reserve(), if !self.undelivered.is_empty() => {
+                if let (Ok(permit), Some(event)) = (permit, self.undelivered.pop_front()) {
+                    permit.send(event);
+                }
+                Wake::Delivered
+            }
+            result = finished(&mut self.resolving), if self.resolving.is_some() => Wake::Resolved(result),
+            result = finished(&mut self.connecting), if self.connecting.is_some() => Wake::Connected(result),
+            _ = &mut self.nobody_listens => Wake::Dropped,
+            () = sleep(remaining.unwrap_or_default()), if remaining.is_some() => Wake::Deadline,
+        }
+    }
+
+    fn on_wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::Incoming(incoming) => self.on_incoming(incoming),
+            Wake::Request(Some(request)) => self.on_request(request),
+            Wake::Request(None) | Wake::Dropped => self.input(Input::Command(Command::Close)),
+            Wake::Resolved(result) => {
+                self.resolving = None;
+                self.input(Input::Resolved(result));
+            }
+            Wake::Connected(result) => {
+                self.connecting = None;
+                let result = result.map(|connection| self.connection = Some(connection));
+                self.input(Input::Connected(result));
+            }
+            Wake::Tool(done) => self.on_tool(done),
+            Wake::Delivered => {}
+            Wake::Deadline => self.input(Input::Time),
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.core.handle(Timestamp::now(), input);
+    }
+
+    /// Handles what came in, and what came right behind it: many small frames at once are the rule.
+    fn on_incoming(&mut self, first: Incoming) {
+        let mut incoming = Some(first);
+        for _ in 0..BURST {
+            match incoming {
+                Some(Incoming::Frame(frame)) => self.on_frame(frame),
+                Some(Incoming::Closed(mut close)) => {
+                    close.reason = self.endpoint.scrub(&close.reason);
+                    self.connection = None;
+                    return self.input(Input::Closed(close));
+                }
+                None => return,
+            }
+            self.carry_out();
+            let can_read = !self.ended && self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
+            incoming = if can_read {
+                self.connection.as_mut().and_then(Connection::try_next)
+            } else {
+                None
+            };
+        }
+        if let Some(Incoming::Frame(frame)) = incoming {
+            self.on_frame(frame);
+        }
+    }
+
+    fn on_frame(&mut self, frame: Utf8Bytes) {
+        if self.core.is_blocked() || !self.backlog.is_empty() {
+            self.backlog.push_back(frame);
+        } else {
+            self.handle_frame(&frame);
+        }
+    }
+
+    fn handle_frame(&mut self, frame: &str) {
+        if self.raw_events {
+            let event = serde_json::from_str(&self.endpoint.scrub(frame)).unwrap_or(Value::Null);
+            self.undelivered.push_back(SessionEvent::RawServerEvent { event });
+        }
+        match ServerEvent::parse(frame) {
+            Ok(event) if !event.is_delta() && self.endpoint.is_quoted_in(frame) => {
+                let clean = self.endpoint.scrub(frame);
+                self.input(ServerEvent::parse(&clean).map_or_else(Input::Unreadable, Input::Server));
+            }
+            Ok(event) => self.input(Input::Server(event)),
+            Err(error) => self.input(Input::Unreadable(error)),
+        }
+    }
+
+    /// Handles the frames that waited for a tool.
+    fn work_off_backlog(&mut self) {
+        while !self.core.is_blocked() && !self.ended {
+            let Some(frame) = self.backlog.pop_front() else {
+                return;
+            };
+            self.handle_frame(&frame);
+            self.carry_out_once();
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Command(command) => self.input(Input::Command(command)),
+            Request::UpdateAgent { agent, reply } => {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.switches.insert(ticket, reply);
+                self.input(Input::Command(Command::UpdateAgent { agent, ticket }));
+            }
+            Request::History { reply } => {
+                let _ = reply.send(self.core.history().cloned().collect());
+            }
+        }
+    }
+
+    fn on_tool(&mut self, done: Result<(TaskId, ToolResult), JoinError>) {
+        let (task, result) = match done {
+            Ok((task, result)) => (task, result),
+            Err(error) => (
+                error.id(),
+                Err(ToolError::new("it broke off in the middle of its work")),
+            ),
+        };
+        if let Some(call_id) = self.calls.remove(&task) {
+            self.input(Input::ToolDone { call_id, result });
+        }
+    }
+
+    /// Does everything the core wants, also of the frames that it now lets through.
+    fn carry_out(&mut self) {
+        self.carry_out_once();
+        if !self.backlog.is_empty() {
+            self.work_off_backlog();
+        }
+        self.deliver();
+    }
+
+    fn carry_out_once(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Emit(event) => self.undelivered.push_back(event),
+                Output::Send(event_id, event) => self.send(&event_id, &event),
+                Output::Resolve(agent) => {
+                    let agents = Arc::clone(&self.agents);
+                    self.resolving = Some(Box::pin(
+                        async move { agents.resolve(&agent).await.map(Arc::new) },
+                    ));
+                }
+                Output::Connect => self.connect(),
+                Output::RunTool(run) => self.run_tool(run),
+                Output::Switched { ticket, result } => {
+                    if let Some(reply) = self.switches.remove(&ticket) {
+                        let _ = reply.send(result);
+                    }
+                }
+                Output::Opened => self.tell_opened(Ok(())),
+                Output::Failed(error) => self.tell_opened(Err(error)),
+                Output::Ended => self.ended = true,
+            }
+        }
+    }
+
+    /// Passes on as many events as the application's queue has room for.
+    fn deliver(&mut self) {
+        while let Some(event) = self.undelivered.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(event)) => return self.undelivered.push_front(event),
+                Err(mpsc::error::TrySendError::Closed(_)) => return self.undelivered.clear(),
+            }
+        }
+    }
+
+    fn send(&mut self, event_id: &str, event: &ClientEvent) {
+        let (Some(connection), Ok(frame)) = (&mut self.connection, event.to_frame(event_id)) else {
+            return;
+        };
+        if self.raw_events {
+            let event = serde_json::from_str(&frame).unwrap_or(Value::Null);
+            self.undelivered.push_back(SessionEvent::RawClientEvent { event });
+        }
+        connection.send(frame);
+    }
+
+    fn connect(&mut self) {
+        let (endpoint, limit) = (Arc::clone(&self.endpoint), self.open_limit);
+        let model = self.agents.settings.model.clone();
+        self.connecting = Some(Box::pin(async move {
+            Connection::open(&endpoint, &model, limit).await
+        }));
+    }
+
+    /// Runs a tool in a task of its own, inside its span (span rule P4). A panic ends that task only.
+    fn run_tool(&mut self, run: ToolRun) {
+        let ToolRun { tool, call, scope } = run;
+        let call_id = call.call_id.clone();
+        let task = self
+            .tools
+            .spawn(scope.scope(async move { tool.call(call).await }));
+        self.calls.insert(task.id(), call_id);
+    }
+
+    fn tell_opened(&mut self, result: Result<(), SessionError>) {
+        if let Some(opened) = self.opened.take() {
+            let _ = opened.send(result);
+        }
+    }
+
+    /// The session is over: tools are stopped, the connection closed, the last events handed over.
+    async fn wind_up(mut self) {
+        let _ = timeout(END_LIMIT, self.tools.shutdown()).await;
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+        self.switches.clear();
+        self.over.send_replace(true);
+        let last_events = std::mem::take(&mut self.undelivered);
+        let events = self.events.clone();
+        let _ = timeout(END_LIMIT, async move {
+            for event in last_events {
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// The task may be dropped at any point: by its runtime, or by a panic. The spans are finished all the same (span rule
+/// L2).
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.core.handle(Timestamp::now(), Input::Aborted);
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Emit(event) => self.undelivered.push_back(event),
+                Output::Failed(error) => self.tell_opened(Err(error)),
+                _ => {}
+            }
+        }
+        self.deliver();
+    }
+}
+
+async fn next(connection: &mut Option<Connection>) -> Incoming {
+    match connection {
+        Some(connection) => connection.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn finished<T>(work: &mut Work<T>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
