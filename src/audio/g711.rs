@@ -40,14 +40,24 @@ mod tests {
     fn from_alaw(byte: u8) -> i32 {
         let byte = byte ^ 0x55;
         let (segment, step) = (byte >> 4 & 7, i32::from(byte & 0x0f) * 2 + 1);
-        let value = if segment == 0 { step } else { (step + 32) << (segment - 1) };
+        let value = if segment == 0 {
+            step
+        } else {
+            (step + 32) << (segment - 1)
+        };
         if byte & 0x80 != 0 { value * 8 } else { -value * 8 }
     }
 
     #[test]
     fn the_known_code_words() {
-        assert_eq!([ulaw(0), ulaw(-1), ulaw(i16::MAX), ulaw(i16::MIN)], [0xff, 0x7f, 0x80, 0x00]);
-        assert_eq!([alaw(0), alaw(-1), alaw(i16::MAX), alaw(i16::MIN)], [0xd5, 0x55, 0xaa, 0x2a]);
+        assert_eq!(
+            [ulaw(0), ulaw(-1), ulaw(i16::MAX), ulaw(i16::MIN)],
+            [0xff, 0x7f, 0x80, 0x00]
+        );
+        assert_eq!(
+            [alaw(0), alaw(-1), alaw(i16::MAX), alaw(i16::MIN)],
+            [0xd5, 0x55, 0xaa, 0x2a]
+        );
     }
 
     #[test]
@@ -56,8 +66,14 @@ mod tests {
             let (wanted, tolerance) = (i32::from(sample), i32::from(sample).abs() / 16 + 16);
             // The top of the µ-law range is clipped.
             let clipped = wanted.clamp(-32_124, 32_124);
-            assert!((from_ulaw(ulaw(sample)) - clipped).abs() <= tolerance, "µ-law {sample}");
-            assert!((from_alaw(alaw(sample)) - wanted).abs() <= tolerance, "A-law {sample}");
+            assert!(
+                (from_ulaw(ulaw(sample)) - clipped).abs() <= tolerance,
+                "µ-law {sample}"
+            );
+            assert!(
+                (from_alaw(alaw(sample)) - wanted).abs() <= tolerance,
+                "A-law {sample}"
+            );
         }
     }
 }

@@ -51,8 +51,14 @@ mod tests {
     #[test]
     fn a_tone_has_its_frequency() {
         let sound = tone(500.0, Duration::from_secs(1), AudioFormat::PCM24);
-        let samples: Vec<_> = sound.chunks(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
-        let rising = samples.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        let samples: Vec<_> = sound
+            .chunks(2)
+            .map(|b| i16::from_le_bytes([b[0], b[1]]))
+            .collect();
+        let rising = samples
+            .windows(2)
+            .filter(|pair| pair[0] < 0 && pair[1] >= 0)
+            .count();
         assert!((499..=500).contains(&rising), "{rising} rising zero crossings");
         assert!(samples.iter().any(|sample| *sample > 10_000), "it can be heard");
     }

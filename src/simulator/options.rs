@@ -1,15 +1,34 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::{AutoBrain, Brain};
+
+/// Makes the brain of each new session.
+pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
+
 /// How a [`Simulator`](super::Simulator) behaves. The default takes any key, and sends as fast as the client reads.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Options {
     /// The API key that clients must show; none lets everyone in.
     pub required_key: Option<String>,
     /// The time between two deltas of an answer; zero sends as fast as the client reads.
     pub delta_interval: Duration,
+    /// What makes up the answers; [`AutoBrain`] unless set.
+    pub brain: MakeBrain,
     /// What one simulator may use.
     pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            required_key: None,
+            delta_interval: Duration::ZERO,
+            brain: Arc::new(|| Box::new(AutoBrain)),
+            limits: Limits::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Options {
