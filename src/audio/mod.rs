@@ -1,1 +1,29 @@
-//! Sample formats and sounds.
+//! Sounds in the formats of the wire.
+//!
+//! In: what to sound like, and an [`AudioFormat`](crate::protocol::AudioFormat). Out: bytes as a Realtime session
+//! carries them. Nothing here knows of sockets or sessions.
+
+mod g711;
+mod tone;
+
+pub use tone::tone;
+
+use crate::protocol::AudioFormat;
+
+/// Samples in a second of audio of this format.
+pub fn sample_rate(format: AudioFormat) -> u32 {
+    match format {
+        AudioFormat::Pcm { rate } => rate.max(1),
+        AudioFormat::Pcmu | AudioFormat::Pcma => 8_000,
+    }
+}
+
+/// The bytes of samples that already have the format's rate.
+pub fn encode(samples: impl IntoIterator<Item = i16>, format: AudioFormat) -> Vec<u8> {
+    let samples = samples.into_iter();
+    match format {
+        AudioFormat::Pcm { .. } => samples.flat_map(i16::to_le_bytes).collect(),
+        AudioFormat::Pcmu => samples.map(g711::ulaw).collect(),
+        AudioFormat::Pcma => samples.map(g711::alaw).collect(),
+    }
+}

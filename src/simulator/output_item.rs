@@ -1,0 +1,353 @@
+//! One item of an answer, from its first frame to its last.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::protocol::{AudioFormat, FunctionCall, Id, Item, ItemStatus, Message, Part, Role};
+
+use super::brain::Output;
+use super::conversation::{Conversation, Entry, Sound, show};
+use super::outbox::Outbox;
+use super::usage::{Tokens, spoken_tokens};
+use super::{id, words};
+
+/// How many words a transcript is ahead of the first sound (protocol.md section 5.2: several).
+const TRANSCRIPT_LEAD: usize = 3;
+
+/// An item that is being sent.
+#[derive(Debug)]
+pub(super) struct OutputItem {
+    response_id: Id,
+    id: Id,
+    output_index: usize,
+    /// The item before it in the conversation, as it was when this one began.
+    previous: Option<Id>,
+    body: Body,
+    /// What is still to be sent, one delta each.
+    pending: VecDeque<Delta>,
+}
+
+/// What the item holds so far.
+#[derive(Debug)]
+enum Body {
+    Text(String),
+    Speech {
+        transcript: String,
+        format: AudioFormat,
+    },
+    Call {
+        name: String,
+        call_id: Id,
+        arguments: String,
+    },
+}
+
+#[derive(Debug)]
+enum Delta {
+    /// A piece of text, transcript or arguments.
+    Words(String),
+    /// The sound of a piece of transcript.
+    Sound(String),
+}
+
+/// How answers are given: in writing, or aloud in a format.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Delivery {
+    Written,
+    Spoken(AudioFormat),
+}
+
+impl OutputItem {
+    /// Announces the item. Without a conversation it belongs to a response out of band, of which the
+    /// conversation is told nothing (protocol.md section 5.12).
+    pub(super) fn open(
+        response_id: Id,
+        output_index: usize,
+        output: Output,
+        delivery: Delivery,
+        conversation: Option<&mut Conversation>,
+        out: &mut Outbox,
+    ) -> Self {
+        let (body, whole, pending) = plan(output, delivery);
+        let mut item = Self {
+            response_id,
+            id: id::new("item_"),
+            output_index,
+            previous: None,
+            body,
+            pending,
+        };
+        let entry = item.entry(ItemStatus::InProgress, whole);
+        let shown = entry.shown();
+        out.send("response.output_item.added", item.output_fields(&shown));
+        if let Some(conversation) = conversation {
+            item.previous = conversation.append(entry);
+            let fields = json!({"previous_item_id": item.previous, "item": shown});
+            out.send("conversation.item.added", fields);
+        }
+        if let Some(part) = item.body.part("") {
+            let mut fields = item.part_fields();
+            fields["part"] = part;
+            out.send("response.content_part.added", fields);
+        }
+        item
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Sends the next delta and tells what it costs; none when all were sent.
+    pub(super) fn advance(
+        &mut self,
+        conversation: Option<&mut Conversation>,
+        out: &mut Outbox,
+    ) -> Option<Tokens> {
+        match self.pending.pop_front()? {
+            Delta::Words(piece) => {
+                let fields = match &self.body {
+                    Body::Call { call_id, .. } => self.call_fields(call_id),
+                    Body::Text(_) | Body::Speech { .. } => self.part_fields(),
+                };
+                out.send_delta(self.body.delta_kind(), fields, &piece);
+                self.body.text_mut().push_str(&piece);
+                Some(Tokens {
+                    text: 1,
+                    ..Tokens::default()
+                })
+            }
+            Delta::Sound(piece) => Some(self.sound(&piece, conversation, out)),
+        }
+    }
+
+    fn sound(&self, piece: &str, conversation: Option<&mut Conversation>, out: &mut Outbox) -> Tokens {
+        let Body::Speech { format, .. } = self.body else {
+            return Tokens::default();
+        };
+        let audio = words::sound(piece, format);
+        let length = audio.len() as u64;
+        let mut fields = self.part_fields();
+        fields["delta"] = base64_simd::STANDARD.encode_to_string(&audio).into();
+        out.send("response.output_audio.delta", fields);
+        if let Some(conversation) = conversation {
+            conversation.change(&self.id, |entry| {
+                if let Sound::Spoken {
+                    bytes,
+                    truncated: false,
+                    ..
+                } = &mut entry.sound
+                {
+                    *bytes += length;
+                }
+            });
+        }
+        Tokens {
+            audio: spoken_tokens(format.millis(length)),
+            ..Tokens::default()
+        }
+    }
+
+    /// Sends the closing frames, in the recorded order, and returns the finished item.
+    pub(super) fn close(
+        self,
+        status: ItemStatus,
+        conversation: Option<&mut Conversation>,
+        out: &mut Outbox,
+    ) -> Value {
+        self.close_body(out);
+        let item = self.item(status);
+        let shown = show(&item);
+        if let Some(conversation) = conversation {
+            let previous = conversation.previous_when_done(self.previous.as_ref());
+            let fields = json!({"previous_item_id": previous, "item": shown});
+            out.send("conversation.item.done", fields);
+            conversation.change(&self.id, |entry| entry.finish(item));
+        }
+        out.send("response.output_item.done", self.output_fields(&shown));
+        shown
+    }
+
+    fn close_body(&self, out: &mut Outbox) {
+        match &self.body {
+            Body::Text(text) => self.close_part("response.output_text.done", "text", text, out),
+            Body::Speech { transcript, .. } => {
+                out.send("response.output_audio.done", self.part_fields());
+                self.close_part(
+                    "response.output_audio_transcript.done",
+                    "transcript",
+                    transcript,
+                    out,
+                );
+            }
+            Body::Call {
+                name,
+                call_id,
+                arguments,
+            } => {
+                let mut fields = self.call_fields(call_id);
+                fields["name"] = name.as_str().into();
+                fields["arguments"] = arguments.as_str().into();
+                out.send("response.function_call_arguments.done", fields);
+            }
+        }
+    }
+
+    fn close_part(&self, kind: &str, key: &str, text: &str, out: &mut Outbox) {
+        let mut fields = self.part_fields();
+        fields[key] = text.into();
+        out.send(kind, fields);
+        let mut fields = self.part_fields();
+        fields["part"] = self.body.part(text).unwrap_or_default();
+        out.send("response.content_part.done", fields);
+    }
+
+    fn output_fields(&self, item: &Value) -> Value {
+        json!({"response_id": self.response_id, "output_index": self.output_index, "item": item})
+    }
+
+    fn part_fields(&self) -> Value {
+        json!({
+            "response_id": self.response_id,
+            "item_id": self.id,
+            "output_index": self.output_index,
+            "content_index": 0,
+        })
+    }
+
+    fn call_fields(&self, call_id: &Id) -> Value {
+        json!({
+            "response_id": self.response_id,
+            "item_id": self.id,
+            "output_index": self.output_index,
+            "call_id": call_id,
+        })
+    }
+
+    fn entry(&self, status: ItemStatus, whole: String) -> Entry {
+        let mut entry = Entry::new(self.id.clone(), self.item(status));
+        if let Body::Speech { format, .. } = self.body {
+            entry.sound = Sound::Spoken {
+                words: whole,
+                format,
+                bytes: 0,
+                truncated: false,
+            };
+        }
+        entry
+    }
+
+    /// The item as it is now; while it is in progress it has no content.
+    fn item(&self, status: ItemStatus) -> Item {
+        let (id, status) = (Some(self.id.clone()), Some(status));
+        let content = match &self.body {
+            Body::Call {
+                name,
+                call_id,
+                arguments,
+            } => {
+                return Item::FunctionCall(FunctionCall {
+                    id,
+                    status,
+                    name: name.clone(),
+                    call_id: call_id.to_string(),
+                    arguments: arguments.clone(),
+                });
+            }
+            _ if status == Some(ItemStatus::InProgress) => Vec::new(),
+            Body::Text(text) => vec![Part::OutputText { text: text.clone() }],
+            Body::Speech { transcript, .. } => {
+                vec![Part::OutputAudio {
+                    audio: None,
+                    transcript: Some(transcript.clone()),
+                }]
+            }
+        };
+        Item::Message(Message {
+            id,
+            status,
+            role: Role::Assistant,
+            content,
+        })
+    }
+}
+
+impl Body {
+    fn delta_kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "response.output_text.delta",
+            Self::Speech { .. } => "response.output_audio_transcript.delta",
+            Self::Call { .. } => "response.function_call_arguments.delta",
+        }
+    }
+
+    fn text_mut(&mut self) -> &mut String {
+        match self {
+            Self::Text(text) | Self::Speech { transcript: text, .. } | Self::Call { arguments: text, .. } => {
+                text
+            }
+        }
+    }
+
+    /// The content part, whose type is not that of the finished item (protocol.md section 3.3). Calls have none.
+    fn part(&self, text: &str) -> Option<Value> {
+        match self {
+            Self::Text(_) => Some(json!({"type": "text", "text": text})),
+            Self::Speech { .. } => Some(json!({"type": "audio", "transcript": text})),
+            Self::Call { .. } => None,
+        }
+    }
+}
+
+/// Lays out what an output is made of: the empty body, the whole text, and the deltas to come.
+fn plan(output: Output, delivery: Delivery) -> (Body, String, VecDeque<Delta>) {
+    match (output, delivery) {
+        (Output::Call { name, arguments }, _) => {
+            let (call_id, deltas) = (id::call(), written(&arguments));
+            (
+                Body::Call {
+                    name,
+                    call_id,
+                    arguments: String::new(),
+                },
+                arguments,
+                deltas,
+            )
+        }
+        (Output::Say(text), Delivery::Written) => {
+            let deltas = written(&text);
+            (Body::Text(String::new()), text, deltas)
+        }
+        (Output::Say(text), Delivery::Spoken(format)) => {
+            let deltas = spoken(&text);
+            (
+                Body::Speech {
+                    transcript: String::new(),
+                    format,
+                },
+                text,
+                deltas,
+            )
+        }
+    }
+}
+
+fn written(text: &str) -> VecDeque<Delta> {
+    words::pieces(text)
+        .map(|piece| Delta::Words(piece.to_owned()))
+        .collect()
+}
+
+/// The transcript leads by a few words; then words and sounds alternate.
+fn spoken(text: &str) -> VecDeque<Delta> {
+    let mut sounds = words::pieces(text).filter(|piece| words::is_spoken(piece));
+    let mut deltas = VecDeque::new();
+    for (n, piece) in words::pieces(text).enumerate() {
+        deltas.push_back(Delta::Words(piece.to_owned()));
+        if n + 1 >= TRANSCRIPT_LEAD {
+            deltas.extend(sounds.next().map(|piece| Delta::Sound(piece.to_owned())));
+        }
+    }
+    deltas.extend(sounds.map(|piece| Delta::Sound(piece.to_owned())));
+    deltas
+}

@@ -1,0 +1,305 @@
+//! The server's side of one session, without I/O.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use crate::protocol::{Item, Message, Part};
+
+use super::answer::{Answer, Cost};
+use super::brain::{Brain, Prompt};
+use super::conversation::{Conversation, Entry, Place, Sound};
+use super::input_audio::InputAudio;
+use super::outbox::Outbox;
+use super::refusal::{Refused, refusal};
+use super::request::{BadRequest, Request};
+use super::settings::Settings;
+use super::usage::Tokens;
+use super::{id, new_item};
+
+/// The longest a session lasts (protocol.md section 1.5); the simulator announces it, and does not end it then.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// Responses that may run at once: one in the conversation, the others out of band.
+const MAX_ANSWERS: usize = 16;
+
+/// One session as the server has it. Frames of the client go into [`receive`](Self::receive); frames for the client
+/// are in [`outbox`](Self::outbox); [`advance`](Self::advance) makes the next piece of what is being said.
+pub(super) struct Peer {
+    settings: Settings,
+    conversation: Conversation,
+    input: InputAudio,
+    /// Running responses, taken in turn.
+    answers: VecDeque<Answer>,
+    /// What the last response read, for the count of cached tokens.
+    seen: Tokens,
+    brain: Box<dyn Brain>,
+    pub(super) outbox: Outbox,
+}
+
+impl Peer {
+    /// A session with a model, which greets with `session.created`.
+    pub(super) fn open(model: &str, brain: Box<dyn Brain>, max_conversation_bytes: usize) -> Self {
+        let expires = SystemTime::now() + LIFETIME;
+        let expires = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut peer = Self {
+            settings: Settings::new(model, expires.as_secs()),
+            conversation: Conversation::new(id::new("conv_"), max_conversation_bytes),
+            input: InputAudio::default(),
+            answers: VecDeque::new(),
+            seen: Tokens::default(),
+            brain,
+            outbox: Outbox::default(),
+        };
+        peer.outbox
+            .send("session.created", json!({"session": peer.settings.echo()}));
+        peer
+    }
+
+    /// Takes in the text of one frame.
+    pub(super) fn receive(&mut self, frame: &str) {
+        let (event_id, outcome) = match Request::parse(frame) {
+            Ok(mut request) => (request.event_id.take(), self.perform(&request)),
+            Err(BadRequest { event_id, refusal }) => (event_id, Err(refusal)),
+        };
+        if let Err(mut refusal) = outcome {
+            refusal.event_id = event_id;
+            self.outbox.send_error(&refusal);
+        }
+    }
+
+    /// Takes in a frame that is not text.
+    pub(super) fn receive_binary(&mut self) {
+        let message = "Expected a text WebSocket message; got a binary one. Send events as JSON text.";
+        self.outbox.send_error(&refusal("invalid_event", message));
+    }
+
+    /// Makes the next piece of a running response.
+    pub(super) fn advance(&mut self) {
+        if let Some(answer) = self.answers.pop_front() {
+            let going_on = answer.advance(&mut self.conversation, &mut self.outbox);
+            self.answers.extend(going_on);
+        }
+    }
+
+    /// Whether a response is running.
+    pub(super) fn is_answering(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    fn perform(&mut self, request: &Request) -> Refused<()> {
+        match request.kind {
+            "session.update" => self.update_session(&request.body["session"]),
+            "input_audio_buffer.append" => self.input.append(request.text("audio").unwrap_or_default()),
+            "input_audio_buffer.commit" => self.commit_audio(),
+            "input_audio_buffer.clear" => {
+                self.input.clear();
+                self.outbox.send("input_audio_buffer.cleared", json!({}));
+                Ok(())
+            }
+            "conversation.item.create" => self.create_item(request),
+            "conversation.item.retrieve" => self.retrieve_item(request),
+            "conversation.item.truncate" => self.truncate_item(request),
+            "conversation.item.delete" => self.delete_item(request),
+            "response.create" => {
+                self.create_response(request.body.get("response").and_then(Value::as_object))
+            }
+            "response.cancel" => self.cancel_response(request.text("response_id")),
+            kind => Err(refusal(
+                "invalid_event",
+                format!("The simulator does not handle '{kind}'."),
+            )),
+        }
+    }
+
+    fn update_session(&mut self, change: &Value) -> Refused<()> {
+        self.settings.update(change, self.conversation.has_speech())?;
+        self.outbox
+            .send("session.updated", json!({"session": self.settings.echo()}));
+        Ok(())
+    }
+
+    fn commit_audio(&mut self) -> Refused<()> {
+        let format = self.settings.input_format();
+        let audio = self.input.commit(format)?;
+        let item_id = id::new("item_");
+        let mut entry = Entry::new(item_id.clone(), new_item::heard(item_id.clone()));
+        entry.sound = Sound::Heard { audio, format };
+        let shown = entry.shown();
+        let millis = entry.sound.millis();
+        let previous = self.conversation.insert(entry, Place::End)?;
+        let fields = json!({"previous_item_id": previous, "item_id": item_id});
+        self.outbox.send("input_audio_buffer.committed", fields);
+        self.announce(&json!({"previous_item_id": previous, "item": shown}));
+        if self.settings.transcribes() {
+            self.transcribe(&item_id, millis);
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, fields: &Value) {
+        self.outbox.send("conversation.item.added", fields.clone());
+        self.outbox.send("conversation.item.done", fields.clone());
+    }
+
+    /// Says how long the audio was, as nobody here understands it.
+    fn transcribe(&mut self, item_id: &str, millis: u64) {
+        let seconds = millis as f64 / 1_000.0;
+        let words = format!("{seconds:.1} seconds of audio");
+        let place = json!({"item_id": item_id, "content_index": 0});
+        let kind = "conversation.item.input_audio_transcription";
+        self.outbox
+            .send_delta(&format!("{kind}.delta"), place.clone(), &words);
+        let mut fields = place;
+        fields["transcript"] = words.as_str().into();
+        fields["usage"] = json!({"type": "duration", "seconds": seconds});
+        self.outbox.send(&format!("{kind}.completed"), fields);
+        self.conversation.change(item_id, |entry| {
+            if let Item::Message(Message { content, .. }) = &mut entry.item {
+                *content = vec![Part::InputAudio {
+                    audio: None,
+                    transcript: Some(words),
+                }];
+            }
+        });
+    }
+
+    fn create_item(&mut self, request: &Request) -> Refused<()> {
+        let entry = new_item::read(&request.body["item"], "item", self.settings.input_format())?;
+        if let Item::FunctionCallOutput(output) = &entry.item
+            && !self.conversation.has_call(&output.call_id)
+        {
+            let message = format!("Tool call ID '{}' not found in conversation.", output.call_id);
+            return Err(refusal("invalid_tool_call_id", message));
+        }
+        let shown = entry.shown();
+        let place = Place::from_previous(request.text("previous_item_id"));
+        let previous = self.conversation.insert(entry, place)?;
+        self.announce(&json!({"previous_item_id": previous, "item": shown}));
+        Ok(())
+    }
+
+    fn retrieve_item(&mut self, request: &Request) -> Refused<()> {
+        let item = self
+            .conversation
+            .retrieve(request.text("item_id").unwrap_or_default())?;
+        self.outbox
+            .send("conversation.item.retrieved", json!({ "item": item }));
+        Ok(())
+    }
+
+    fn truncate_item(&mut self, request: &Request) -> Refused<()> {
+        let number = |key: &str| request.body.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let item_id = request.text("item_id").unwrap_or_default();
+        let (content_index, audio_end_ms) = (number("content_index"), number("audio_end_ms"));
+        self.conversation.truncate(item_id, content_index, audio_end_ms)?;
+        self.outbox.send(
+            "conversation.item.truncated",
+            json!({"item_id": item_id, "content_index": content_index, "audio_end_ms": audio_end_ms}),
+        );
+        Ok(())
+    }
+
+    fn delete_item(&mut self, request: &Request) -> Refused<()> {
+        let item_id = request.text("item_id").unwrap_or_default();
+        self.conversation.delete(item_id)?;
+        self.outbox
+            .send("conversation.item.deleted", json!({ "item_id": item_id }));
+        Ok(())
+    }
+
+    fn create_response(&mut self, overrides: Option<&Map<String, Value>>) -> Refused<()> {
+        let given = |key: &str| overrides.and_then(|response| response.get(key));
+        let out_of_band = given("conversation").is_some_and(|conversation| conversation == "none");
+        self.check_room(out_of_band)?;
+        let input = match given("input").and_then(Value::as_array) {
+            Some(items) => Some(self.read_input(items)?),
+            None => None,
+        };
+        let settings = self.settings.overridden(overrides);
+        let mut read = Tokens::of_text(settings.instructions());
+        read += Tokens::of_text(&settings.tools_text());
+        match &input {
+            Some(entries) => entries.iter().for_each(|entry| read += entry.tokens()),
+            None => read += self.conversation.tokens(),
+        }
+        let outputs = self.brain.answer(&Prompt {
+            instructions: settings.instructions(),
+            tools: &settings.functions(),
+            tool_choice: &settings.tool_choice(),
+            entries: input.as_deref().unwrap_or(self.conversation.entries()),
+        });
+        let cost = Cost {
+            input: read,
+            seen: std::mem::replace(&mut self.seen, read),
+            output: Tokens::default(),
+        };
+        let conversation_id = (!out_of_band).then(|| self.conversation.id.clone());
+        let metadata = given("metadata").cloned().unwrap_or_default();
+        let answer = Answer::open(
+            &settings,
+            conversation_id,
+            metadata,
+            outputs,
+            cost,
+            &mut self.outbox,
+        );
+        self.answers.push_back(answer);
+        Ok(())
+    }
+
+    /// Only one response at a time may write to the conversation (protocol.md section 5.12).
+    fn check_room(&self, out_of_band: bool) -> Refused<()> {
+        match self.answers.iter().find(|answer| answer.is_default()) {
+            Some(active) if !out_of_band => {
+                let message = format!(
+                    "Conversation already has an active response in progress: {}. Wait until the response is \
+                     finished before creating a new one.",
+                    active.id
+                );
+                Err(refusal("conversation_already_has_active_response", message))
+            }
+            _ if self.answers.len() >= MAX_ANSWERS => {
+                let message = format!("{MAX_ANSWERS} responses are in progress. Wait until one is finished.");
+                Err(refusal("too_many_active_responses", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The items that a response reads instead of the conversation.
+    fn read_input(&self, items: &[Value]) -> Refused<Vec<Entry>> {
+        let format = self.settings.input_format();
+        let read = |(n, item): (usize, &Value)| match item["id"].as_str() {
+            Some(id) if item["type"] == "item_reference" => {
+                self.conversation.get(id).cloned().ok_or_else(|| {
+                    let message = format!("Error creating response: the item with id '{id}' does not exist.");
+                    refusal("item_reference_invalid_item_id", message)
+                })
+            }
+            _ => new_item::read(item, &format!("response.input[{n}]"), format),
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+
+    /// Ends the response of an id, or without one the conversation's (protocol.md section 5.10).
+    fn cancel_response(&mut self, id: Option<&str>) -> Refused<()> {
+        let is_meant = |answer: &Answer| match id {
+            Some(id) => answer.id == id,
+            None => answer.is_default(),
+        };
+        let active = self
+            .answers
+            .iter()
+            .position(is_meant)
+            .and_then(|at| self.answers.remove(at));
+        let active = active.ok_or_else(|| {
+            refusal(
+                "response_cancel_not_active",
+                "Cancellation failed: no active response found",
+            )
+        })?;
+        active.cancel(&mut self.conversation, &mut self.outbox);
+        Ok(())
+    }
+}

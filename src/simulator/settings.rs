@@ -1,0 +1,341 @@
+//! The settings of a session, as the server echoes them in full (protocol.md section 4).
+
+use serde_json::{Map, Value, json};
+
+use crate::protocol::{AudioFormat, FunctionDefinition};
+
+use super::brain::ToolChoice;
+use super::id;
+use super::refusal::{Refused, refusal};
+
+/// What a session does when it is told nothing else.
+const INSTRUCTIONS: &str = "You are a helpful assistant who answers in a few friendly words.";
+
+/// Keys that can be set to null; for all others null means "as it was".
+const NULLABLE: &[&str] = &[
+    "transcription",
+    "noise_reduction",
+    "turn_detection",
+    "idle_timeout_ms",
+    "tracing",
+    "prompt",
+    "include",
+    "language",
+];
+
+/// The settings of one session, or, with a response's own laid over them, of one response.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// The session object exactly as it is echoed.
+    session: Value,
+}
+
+impl Settings {
+    /// The defaults for a model, as recorded from `gpt-realtime-2.1`.
+    pub(super) fn new(model: &str, expires_at: u64) -> Self {
+        let session = json!({
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": id::new("sess_"),
+            "model": model,
+            "output_modalities": ["audio"],
+            "instructions": INSTRUCTIONS,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": null,
+            "truncation": "auto",
+            "prompt": null,
+            "expires_at": expires_at,
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcm", "rate": 24_000},
+                    "transcription": null,
+                    "noise_reduction": null,
+                    "turn_detection": turn_detection("server_vad"),
+                },
+                "output": {
+                    "format": {"type": "audio/pcm", "rate": 24_000},
+                    "voice": "marin",
+                    "speed": 1.0,
+                },
+            },
+            "include": null,
+        });
+        Self { session }
+    }
+
+    /// The session object for `session.created` and `session.updated`.
+    pub(super) fn echo(&self) -> &Value {
+        &self.session
+    }
+
+    /// Lays a checked `session.update` over these settings.
+    ///
+    /// # Errors
+    /// When the voice would change after the model has spoken.
+    pub(super) fn update(&mut self, change: &Value, has_spoken: bool) -> Refused<()> {
+        if has_spoken && self.changes_voice(change) {
+            return Err(refusal(
+                "cannot_update_voice",
+                "Cannot update a conversation's voice if assistant audio is present.",
+            ));
+        }
+        let model = self.session["model"].clone();
+        merge(&mut self.session, change);
+        // The URL decides on the model; an update cannot.
+        self.session["model"] = model;
+        Ok(())
+    }
+
+    fn changes_voice(&self, change: &Value) -> bool {
+        let voice = &change["audio"]["output"]["voice"];
+        !voice.is_null() && *voice != self.session["audio"]["output"]["voice"]
+    }
+
+    /// These settings with those of one `response.create` over them.
+    pub(super) fn overridden(&self, response: Option<&Map<String, Value>>) -> Self {
+        let mut settings = self.clone();
+        for (key, value) in response.into_iter().flatten() {
+            if settings.session.get(key).is_some() {
+                merge_key(&mut settings.session, key, value);
+            }
+        }
+        settings
+    }
+
+    pub(super) fn instructions(&self) -> &str {
+        self.session["instructions"].as_str().unwrap_or_default()
+    }
+
+    /// Whether answers are spoken rather than written.
+    pub(super) fn speaks(&self) -> bool {
+        self.session["output_modalities"]
+            .as_array()
+            .is_some_and(|modalities| modalities.iter().any(|modality| modality == "audio"))
+    }
+
+    pub(super) fn output_modalities(&self) -> &Value {
+        &self.session["output_modalities"]
+    }
+
+    pub(super) fn input_format(&self) -> AudioFormat {
+        read_format(&self.session["audio"]["input"]["format"])
+    }
+
+    pub(super) fn output_format(&self) -> AudioFormat {
+        read_format(&self.session["audio"]["output"]["format"])
+    }
+
+    /// The part of the settings that a response repeats.
+    pub(super) fn response_audio(&self) -> Value {
+        let output = &self.session["audio"]["output"];
+        json!({"output": {"format": output["format"], "voice": output["voice"]}})
+    }
+
+    pub(super) fn transcribes(&self) -> bool {
+        !self.session["audio"]["input"]["transcription"].is_null()
+    }
+
+    pub(super) fn max_output_tokens(&self) -> &Value {
+        &self.session["max_output_tokens"]
+    }
+
+    /// The functions the model may call; tools that the server runs itself are not among them.
+    pub(super) fn functions(&self) -> Vec<FunctionDefinition> {
+        let tools = self.session["tools"].as_array();
+        tools.into_iter().flatten().filter_map(function).collect()
+    }
+
+    /// All tools as text, for counting what they cost.
+    pub(super) fn tools_text(&self) -> String {
+        match self.session["tools"].as_array() {
+            Some(tools) if !tools.is_empty() => self.session["tools"].to_string(),
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn tool_choice(&self) -> ToolChoice {
+        match &self.session["tool_choice"] {
+            Value::String(choice) if choice == "none" => ToolChoice::None,
+            Value::String(choice) if choice == "required" => ToolChoice::Required,
+            Value::Object(choice) => match choice.get("name") {
+                Some(Value::String(name)) => ToolChoice::Named(name.clone()),
+                _ => ToolChoice::Auto,
+            },
+            _ => ToolChoice::Auto,
+        }
+    }
+}
+
+fn function(tool: &Value) -> Option<FunctionDefinition> {
+    if tool["type"] != "function" {
+        return None;
+    }
+    Some(FunctionDefinition {
+        name: tool["name"].as_str()?.to_owned(),
+        description: tool["description"].as_str().unwrap_or_default().to_owned(),
+        parameters: tool["parameters"].clone(),
+    })
+}
+
+fn read_format(format: &Value) -> AudioFormat {
+    serde_json::from_value(format.clone()).unwrap_or_default()
+}
+
+/// Only the keys that are there change; objects merge key by key.
+fn merge(target: &mut Value, change: &Value) {
+    for (key, value) in change.as_object().into_iter().flatten() {
+        merge_key(target, key, value);
+    }
+}
+
+fn merge_key(target: &mut Value, key: &str, change: &Value) {
+    let current = &mut target[key];
+    match change {
+        Value::Null if NULLABLE.contains(&key) => *current = Value::Null,
+        Value::Null => {}
+        // Two stored prompts, or two choices, have nothing in common that could be kept.
+        Value::Object(_) if matches!(key, "prompt" | "tool_choice" | "voice") => *current = change.clone(),
+        Value::Object(_) => {
+            if !current.is_object() || (change.get("type").is_some() && change["type"] != current["type"]) {
+                *current = starting_point(key, &change["type"]);
+            }
+            merge(current, change);
+        }
+        _ => *current = change.clone(),
+    }
+}
+
+/// What a partly given object is completed with in the echo.
+fn starting_point(key: &str, kind: &Value) -> Value {
+    match (key, kind.as_str()) {
+        ("turn_detection", Some(kind)) => turn_detection(kind),
+        ("transcription", _) => json!({"model": null, "language": null, "prompt": null}),
+        ("format", Some("audio/pcm")) => json!({"type": "audio/pcm", "rate": 24_000}),
+        _ => json!({}),
+    }
+}
+
+fn turn_detection(kind: &str) -> Value {
+    match kind {
+        "semantic_vad" => json!({
+            "type": "semantic_vad",
+            "eagerness": "auto",
+            "create_response": true,
+            "interrupt_response": true,
+        }),
+        _ => json!({
+            "type": "server_vad",
+            "threshold": 0.5,
+            "prefix_padding_ms": 300,
+            "silence_duration_ms": 500,
+            "idle_timeout_ms": null,
+            "create_response": true,
+            "interrupt_response": true,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new("gpt-realtime", 0)
+    }
+
+    fn updated(change: Value) -> Value {
+        let mut settings = settings();
+        settings.update(&change, false).unwrap();
+        settings.session
+    }
+
+    #[test]
+    fn only_what_is_given_changes() {
+        let before = settings();
+        let after = updated(json!({"audio": {"output": {"speed": 1.2}}, "instructions": ""}));
+        assert_eq!(after["instructions"], "");
+        assert_eq!(after["audio"]["output"]["speed"], 1.2);
+        assert_eq!(after["audio"]["output"]["voice"], "marin");
+        assert_eq!(after["audio"]["input"], before.session["audio"]["input"]);
+        assert_eq!(after["tools"], json!([]));
+    }
+
+    #[test]
+    fn null_clears_what_can_be_off_and_keeps_the_rest() {
+        let after = updated(json!({
+            "audio": {"input": {"turn_detection": null}, "output": {"voice": null}}, "tools": null,
+        }));
+        assert_eq!(after["audio"]["input"]["turn_detection"], Value::Null);
+        assert_eq!(after["audio"]["output"]["voice"], "marin");
+        assert_eq!(after["tools"], json!([]));
+    }
+
+    #[test]
+    fn partial_objects_are_completed() {
+        let after = updated(json!({"audio": {"input": {
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 900},
+            "transcription": {"model": "whisper-1"},
+        }}}));
+        let input = &after["audio"]["input"];
+        assert_eq!(input["turn_detection"]["silence_duration_ms"], 900);
+        assert_eq!(input["turn_detection"]["threshold"], 0.5);
+        assert_eq!(
+            input["transcription"],
+            json!({"model": "whisper-1", "language": null, "prompt": null})
+        );
+    }
+
+    #[test]
+    fn another_type_brings_its_own_defaults() {
+        let mut settings = settings();
+        let semantic = json!({"audio": {
+            "input": {"turn_detection": {"type": "semantic_vad", "interrupt_response": false}},
+            "output": {"format": {"type": "audio/pcmu"}},
+        }});
+        settings.update(&semantic, false).unwrap();
+        let audio = &settings.session["audio"];
+        assert_eq!(
+            audio["input"]["turn_detection"],
+            json!({
+                "type": "semantic_vad", "eagerness": "auto", "create_response": true, "interrupt_response": false,
+            })
+        );
+        assert_eq!(audio["output"]["format"], json!({"type": "audio/pcmu"}));
+        assert_eq!(settings.output_format(), AudioFormat::Pcmu);
+    }
+
+    #[test]
+    fn the_model_stays_the_urls() {
+        assert_eq!(updated(json!({"model": "another"}))["model"], "gpt-realtime");
+    }
+
+    #[test]
+    fn the_voice_is_fixed_once_it_was_heard() {
+        let mut settings = settings();
+        let same = json!({"audio": {"output": {"voice": "marin"}}});
+        let other = json!({"audio": {"output": {"voice": "ash"}}, "instructions": "New."});
+        assert!(settings.update(&same, true).is_ok());
+        let refused = settings.update(&other, true).unwrap_err();
+        assert_eq!(refused.code(), "cannot_update_voice");
+        assert_eq!(settings.instructions(), INSTRUCTIONS, "nothing was applied");
+        assert!(settings.update(&other, false).is_ok());
+    }
+
+    #[test]
+    fn a_response_has_settings_of_its_own() {
+        let settings = settings();
+        let Value::Object(response) = json!({
+            "output_modalities": ["text"], "conversation": "none", "metadata": {"a": "b"}, "tool_choice": "none",
+            "audio": {"output": {"voice": "ash"}},
+        }) else {
+            unreachable!()
+        };
+        let one = settings.overridden(Some(&response));
+        assert!(!one.speaks() && settings.speaks());
+        assert_eq!(one.tool_choice(), ToolChoice::None);
+        assert_eq!(one.response_audio()["output"]["voice"], "ash");
+        assert!(one.session.get("metadata").is_none());
+    }
+}
