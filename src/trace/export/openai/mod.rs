@@ -7,6 +7,7 @@ mod retry;
 mod sanitize;
 mod truncate;
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -30,7 +31,6 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// - At OpenAI's own endpoint, spans are first made acceptable to it as the reference SDK does: fields over 100,000
 ///   bytes are cut, usage is brought into the form it knows, reasoning is left out. Elsewhere they go as they are.
 /// - Without a key, traces without their own are lost, and counted.
-#[derive(Debug)]
 pub struct OpenAiExporter {
     endpoint: Url,
     api_key: Option<ApiKey>,
@@ -192,6 +192,14 @@ impl OpenAiExporter {
             reason,
             retry: Some(None),
         }
+    }
+}
+
+impl fmt::Debug for OpenAiExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiExporter")
+            .field("host", &self.host())
+            .finish_non_exhaustive()
     }
 }
 
