@@ -31,8 +31,10 @@
 //! ```
 
 mod api_key;
+mod batch;
 mod context;
 mod data;
+mod export;
 mod id;
 mod memory;
 mod processor;
@@ -42,8 +44,13 @@ mod time;
 mod tracer;
 
 pub use api_key::ApiKey;
+pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
+pub use export::{
+    ExportDeadline, ExportError, InvalidEndpoint, Item, OpenAiExporter, RetryPolicy, SpanExporter,
+    StdoutExporter,
+};
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
 pub use processor::{Loss, ShutdownReport, SpanProcessor};

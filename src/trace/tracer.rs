@@ -13,7 +13,7 @@ use super::record::{JsonMap, TraceRecord};
 /// Starts traces and holds the processors that get what they record. Cheap to clone; clones share the processors.
 ///
 /// When the last handle goes (tracers, traces, contexts and open spans all hold one), the processors are dropped,
-/// and `BatchProcessor` flushes as it goes.
+/// and [`BatchProcessor`](super::BatchProcessor) flushes as it goes.
 #[derive(Clone, Debug, Default)]
 pub struct Tracer(Option<Arc<Processors>>);
 

@@ -1,0 +1,264 @@
+//! The OpenAI traces endpoint, and whatever speaks the same form.
+
+#[cfg(test)]
+mod golden;
+mod request;
+mod retry;
+mod sanitize;
+mod truncate;
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::{ExportDeadline, ExportError, Item, SpanExporter};
+use crate::trace::ApiKey;
+use crate::trace::processor::Loss;
+use request::Group;
+pub use retry::RetryPolicy;
+
+/// How much of an answer is read: enough for the error's code, and for the connection to be used again.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Sends batches to the OpenAI traces endpoint, or to another that takes the same form.
+///
+/// - One request per API key, in the order in which the keys appear: a trace may have a key of its own.
+/// - Connection failures, timeouts, 408, 409, 429 and 5xx are tried again, after as long as the server asks for
+///   (`retry-after-ms`, `Retry-After`) or with growing waits; `x-should-retry` overrules. Redirects are not followed.
+/// - At OpenAI's own endpoint, spans are first made acceptable to it as the reference SDK does: fields over 100,000
+///   bytes are cut, usage is brought into the form it knows, reasoning is left out. Elsewhere they go as they are.
+/// - Without a key, traces without their own are lost, and counted.
+pub struct OpenAiExporter {
+    endpoint: Url,
+    api_key: Option<ApiKey>,
+    organization: Option<String>,
+    project: Option<String>,
+    retry: RetryPolicy,
+    timeout: Duration,
+    /// Made with the first request: loading certificates takes time that a run without traces need not spend.
+    client: OnceCell<Client>,
+}
+
+/// An endpoint that no traces can be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the trace endpoint is not usable: {0}; expected a URL as {default}", default = OpenAiExporter::ENDPOINT)]
+pub struct InvalidEndpoint(String);
+
+impl OpenAiExporter {
+    /// OpenAI's own endpoint, the default.
+    pub const ENDPOINT: &str = "https://api.openai.com/v1/traces/ingest";
+
+    /// An exporter to an endpoint, by default [`ENDPOINT`](Self::ENDPOINT). It fails if that is no `http` or `https`
+    /// URL, or one with a user name or a password: the key is given with [`api_key`](Self::api_key).
+    pub fn new(endpoint: Option<&str>) -> Result<Self, InvalidEndpoint> {
+        Ok(Self {
+            endpoint: parse_endpoint(endpoint.unwrap_or(Self::ENDPOINT))?,
+            api_key: None,
+            organization: None,
+            project: None,
+            retry: RetryPolicy::default(),
+            timeout: Duration::from_secs(60),
+            client: OnceCell::new(),
+        })
+    }
+
+    /// Sets the key for traces without their own.
+    pub fn api_key(mut self, api_key: Option<ApiKey>) -> Self {
+        self.api_key = api_key;
+        self
+    }
+
+    /// Sets the organization that the traces are filed under (`OPENAI_ORG_ID`).
+    pub fn organization(mut self, organization: Option<String>) -> Self {
+        self.organization = organization;
+        self
+    }
+
+    /// Sets the project that the traces are filed under (`OPENAI_PROJECT_ID`).
+    pub fn project(mut self, project: Option<String>) -> Self {
+        self.project = project;
+        self
+    }
+
+    /// Sets how often and when failed requests are tried again.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how long one try may take, 60 s by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    fn is_openai(&self) -> bool {
+        self.endpoint.as_str().trim_end_matches('/') == Self::ENDPOINT
+    }
+
+    /// The endpoint's host and port, for messages: a path or a query may hold what is nobody's business.
+    fn host(&self) -> &str {
+        &self.endpoint[url::Position::BeforeHost..url::Position::AfterPort]
+    }
+
+    async fn client(&self) -> Result<&Client, String> {
+        let build = || async { build_client(self.timeout) };
+        self.client
+            .get_or_try_init(build)
+            .await
+            .map_err(|error| format!("no HTTP client: {}", innermost(&error)))
+    }
+
+    /// Delivers one group, or says why not.
+    async fn deliver(&self, group: Group<'_>, deadline: &mut ExportDeadline) -> Result<(), String> {
+        let key = group
+            .api_key
+            .ok_or("no API key: set OPENAI_API_KEY, or trace to somewhere else")?;
+        let request = request::build(self.client().await?, self, key, &group.items)?;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let Some(attempt) = request.try_clone() else {
+                return Err("the request cannot be sent".to_owned());
+            };
+            let failure = match self.attempt(attempt, key).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            let Some(asked) = failure.retry else {
+                return Err(failure.reason);
+            };
+            if tried >= self.retry.tries {
+                return Err(format!("{}, after {tried} tries", failure.reason));
+            }
+            tracing::debug!(
+                tried,
+                "traces were not delivered and will be sent again: {}",
+                failure.reason
+            );
+            if !deadline
+                .sleep(self.retry.delay(tried, asked, fastrand::f64()))
+                .await
+            {
+                return Err(format!(
+                    "{}, and shutdown left no time for another try",
+                    failure.reason
+                ));
+            }
+        }
+    }
+
+    async fn attempt(&self, request: reqwest::Request, key: &ApiKey) -> Result<(), Failure> {
+        let client = self
+            .client()
+            .await
+            .map_err(|reason| Failure { reason, retry: None })?;
+        let response = client
+            .execute(request)
+            .await
+            .map_err(|error| self.no_answer(&error))?;
+        let status = response.status();
+        let verdict = retry::judge(status, response.headers(), std::time::SystemTime::now());
+        let code = request::error_code(response, key).await;
+        let retry = match verdict {
+            retry::Verdict::Delivered => return Ok(()),
+            retry::Verdict::Retry(asked) => Some(asked),
+            retry::Verdict::Final => None,
+        };
+        let code = code.map(|code| format!(", {code}")).unwrap_or_default();
+        let advice = match status.as_u16() {
+            300..=399 => ": redirects are not followed, check the trace endpoint",
+            401 | 403 => ": check the API key",
+            404 | 405 => ": check the trace endpoint",
+            _ => "",
+        };
+        Err(Failure {
+            reason: format!("{} answered {status}{code}{advice}", self.host()),
+            retry,
+        })
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        let host = self.host();
+        let reason = if error.is_timeout() {
+            format!("{host} did not answer within {:?}", self.timeout)
+        } else {
+            format!("{host} could not be reached ({})", innermost(error))
+        };
+        Failure {
+            reason,
+            retry: Some(None),
+        }
+    }
+}
+
+impl fmt::Debug for OpenAiExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiExporter")
+            .field("host", &self.host())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a try failed.
+struct Failure {
+    reason: String,
+    /// Whether another try is worth it, and after how long if the server said so.
+    retry: Option<Option<Duration>>,
+}
+
+impl SpanExporter for OpenAiExporter {
+    fn name(&self) -> &str {
+        "openai"
+    }
+
+    async fn export(&self, batch: Vec<Item>, mut deadline: ExportDeadline) -> Result<(), ExportError> {
+        let mut losses = Vec::new();
+        for group in request::group_by_key(&batch, self.api_key.as_ref()) {
+            let items = group.items.len() as u64;
+            if let Err(reason) = self.deliver(group, &mut deadline).await {
+                losses.push(Loss { reason, items });
+            }
+        }
+        if losses.is_empty() {
+            Ok(())
+        } else {
+            Err(ExportError { losses })
+        }
+    }
+}
+
+fn parse_endpoint(text: &str) -> Result<Url, InvalidEndpoint> {
+    let url = Url::parse(text).map_err(|error| InvalidEndpoint(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(InvalidEndpoint(format!(
+            "`{}:` is not `http:` or `https:`",
+            url.scheme()
+        )));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidEndpoint("it has a user name or password in it".to_owned()));
+    }
+    Ok(url)
+}
+
+fn build_client(timeout: Duration) -> Result<Client, reqwest::Error> {
+    // Fails only if a provider is set already, by the application or another part of this crate: that one will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(timeout)
+        .build()
+}
+
+/// The cause at the bottom, as `Connection refused`; the layers above repeat the URL.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
