@@ -8,11 +8,15 @@
 
 mod agents;
 mod definition;
+mod diagnostics;
+mod file;
 mod names;
 mod resolved;
 mod settings;
 
 pub use agents::{Agents, ResolveError, UnknownAgent};
 pub use definition::{Agent, Handoff};
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use file::{AgentFile, TracingSettings};
 pub use resolved::{Callable, ResolvedAgent, ResolvedHandoff};
 pub use settings::SessionSettings;

@@ -1,0 +1,115 @@
+//! Agent files.
+//!
+//! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree that knows
+//! where each value stands (`document`), with values from the environment put in (`environment`); its shape is
+//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`), and agents are
+//! made of it (`build`).
+
+mod build;
+mod checks;
+mod document;
+mod environment;
+mod hints;
+mod schema;
+mod session;
+mod structure;
+mod text;
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use self::document::Node;
+use self::environment::Environment;
+use self::schema::FileContent;
+use super::Agents;
+use super::diagnostics::{Diagnostic, Diagnostics};
+
+/// What an agent file holds.
+#[derive(Debug, Clone)]
+pub struct AgentFile {
+    /// The agents, the one that starts, and what they share.
+    pub agents: Agents,
+    /// How a run is named in its trace.
+    pub tracing: TracingSettings,
+}
+
+/// How a run is named in its trace, as far as the file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TracingSettings {
+    /// What the run is part of.
+    pub workflow_name: Option<String>,
+    /// What ties several runs together.
+    pub group_id: Option<String>,
+    /// Anything else to keep with the trace.
+    pub metadata: Map<String, Value>,
+}
+
+impl AgentFile {
+    /// Reads the agent file at `path`, with values from the environment of this process. Paths in it count from
+    /// its own directory.
+    ///
+    /// # Errors
+    /// All mistakes of the file, or why it can't be read at all.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let unreadable = |reason: String| Diagnostics::new(&name, "", vec![Diagnostic::whole(reason)]);
+        let text = text::read(path).map_err(|reason| unreadable(format!("can't be read: {reason}")))?;
+        // Tools run later, maybe after the process has moved to another directory.
+        let directory = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
+        Self::parse(&name, &text, directory.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Reads an agent file that is already in memory, with values from the environment of this process.
+    /// `source_name` is what diagnostics call it; paths in it count from `directory`.
+    ///
+    /// # Errors
+    /// All mistakes of the file.
+    pub fn parse(source_name: &str, text: &str, directory: &Path) -> Result<Self, Diagnostics> {
+        Self::parse_with(source_name, text, directory, &|name| std::env::var(name).ok())
+    }
+
+    fn parse_with(
+        source_name: &str,
+        text: &str,
+        directory: &Path,
+        environment: &Environment<'_>,
+    ) -> Result<Self, Diagnostics> {
+        let mut mistakes = Vec::new();
+        let read = read(text, directory, environment, &mut mistakes);
+        match read {
+            Some(file) if mistakes.is_empty() => Ok(file),
+            _ => Err(Diagnostics::new(source_name, text, mistakes)),
+        }
+    }
+}
+
+/// The file, or none and at least one mistake.
+fn read(
+    text: &str,
+    directory: &Path,
+    environment: &Environment<'_>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Option<AgentFile> {
+    let root = Node::parse(text, environment, mistakes)?;
+    mistakes.extend(structure::check(&root));
+    let findings = checks::check(&root, directory);
+    mistakes.extend(findings.mistakes);
+    if !mistakes.is_empty() {
+        return None;
+    }
+    let content = FileContent::deserialize(root.to_json());
+    let built = content
+        .map_err(Into::into)
+        .and_then(|content| build::build(content, &findings.texts, directory));
+    // The checks should have told of it before. What serde says could quote a value, so it is not shown.
+    built
+        .inspect_err(|_| {
+            mistakes.push(Diagnostic::whole(
+                "it can't be read, and the checks did not find out why",
+            ))
+        })
+        .ok()
+}
