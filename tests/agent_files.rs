@@ -9,7 +9,9 @@ use realtime_run::agent::AgentFile;
 fn agent_files(directory: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let entries = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    let mut files: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .collect();
     files.sort();
     files
 }
@@ -34,7 +36,10 @@ fn every_mistake_is_explained() {
 
 #[test]
 fn good_files_load() {
-    for path in agent_files("tests/agent_files/valid").into_iter().chain(agent_files("agents")) {
+    for path in agent_files("tests/agent_files/valid")
+        .into_iter()
+        .chain(agent_files("agents"))
+    {
         if let Err(mistakes) = AgentFile::load(&path) {
             panic!("{} is meant to be good:\n{mistakes}", path.display());
         }
