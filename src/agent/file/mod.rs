@@ -128,6 +128,8 @@ mod tests {
     ];
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn values_from_the_environment_are_never_shown(
             file in prop::sample::select(FILES.as_slice()),
@@ -146,6 +148,25 @@ mod tests {
                 prop_assert!(!shown.contains("s3cret"), "{}", shown);
             }
         }
+    }
+
+    #[test]
+    fn what_the_validator_says_of_a_useless_schema_is_not_shown_either() {
+        let text = r#"
+            [agents.A]
+            instructions = "Be helpful."
+            [tools.t]
+            description = "Does it."
+            output = "done"
+            parameters = { type = "object", "$id" = "${SECRET}" }
+        "#;
+        let bad_uri = |_: &str| Some("http://[s3cret".to_owned());
+        let mistakes = AgentFile::parse_with("file.toml", text, Path::new("."), &bad_uri).unwrap_err();
+        assert!(
+            mistakes.to_string().contains("this JSON schema is of no use"),
+            "{mistakes}"
+        );
+        assert!(!mistakes.to_string().contains("s3cret"), "{mistakes}");
     }
 
     #[test]
