@@ -269,7 +269,12 @@ fn expectations(error: &ValidationError<'_>) -> Vec<String> {
 
 /// A list of words says more than "a string".
 fn most_telling<'a, 'b>(errors: &'a [ValidationError<'b>]) -> Option<&'a ValidationError<'b>> {
-    let is_list = |error: &&ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Enum { .. });
+    let is_list = |error: &&ValidationError<'_>| {
+        matches!(
+            error.kind(),
+            ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. }
+        )
+    };
     errors.iter().find(is_list).or(errors.first())
 }
 
