@@ -1,4 +1,10 @@
 //! The frames of the simulator beside those recorded from the service: the same order, the same keys.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod simulator_client;
 
@@ -94,6 +100,19 @@ async fn an_audio_turn_is_as_recorded() {
     let session = set_up(&mut client, "audio", json!([])).await;
     ours.push(json!({"type": "session.updated", "event_id": "", "session": session}));
     ours.extend(client.turn("Say a short greeting.").await);
+
+    // The service forgets the item before when that is the conversation's first (protocol.md, trap 3).
+    let of_assistant = |kind: &str| {
+        let mut all = ours
+            .iter()
+            .filter(|event| event["type"] == kind && event["item"]["role"] == "assistant");
+        all.next().expect("one of the assistant's")["previous_item_id"].clone()
+    };
+    assert_eq!(
+        of_assistant("conversation.item.added"),
+        find(&ours, "conversation.item.added")["item"]["id"]
+    );
+    assert_eq!(of_assistant("conversation.item.done"), Value::Null);
 
     let limits = find(&ours, "rate_limits.updated");
     assert_eq!(ours.last(), Some(limits), "the limits come after the response");
