@@ -1,4 +1,10 @@
 //! The batch processor: when it exports what, in which order, and that its accounts always add up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,9 +70,10 @@ impl SpanExporter for Manual {
 }
 
 struct Rig {
+    /// First, so that at the end of a test nothing waits for answers any more.
+    calls: mpsc::Receiver<Call>,
     processor: Arc<BatchProcessor>,
     tracer: Tracer,
-    calls: mpsc::Receiver<Call>,
 }
 
 fn rig(config: BatchConfig) -> Rig {

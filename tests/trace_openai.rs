@@ -1,4 +1,10 @@
 //! The OpenAI exporter over real loopback HTTP: requests, retries, losses, secrets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 #[path = "support/sink.rs"]
 mod sink;
