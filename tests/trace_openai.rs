@@ -300,6 +300,17 @@ fn a_server_that_is_not_there_is_tried_three_times() {
 }
 
 #[test]
+fn a_server_that_does_not_speak_tls_is_a_counted_loss() {
+    let sink = Sink::always(200);
+    let report = run(exporter(&format!("https://{}{PATH}", sink.host())), 1);
+    assert_eq!(report.dropped, 2);
+    assert!(
+        reason(&report).starts_with(&format!("{} could not be reached", sink.host())),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_server_that_is_slow_times_out_and_is_tried_again() {
     let gate = Gate::default();
     let slow = gate.clone();
