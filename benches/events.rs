@@ -23,16 +23,22 @@ fn main() {
     mix("audio (100 ms each)", 4_000, |turn, _| audio_delta(turn, 100));
     mix("audio (400 ms each)", 2_000, |turn, _| audio_delta(turn, 400));
     mix("transcript", 40_000, |turn, _| transcript_delta(turn));
-    mix("a spoken answer: 1 audio (100 ms) to 2 transcript", 9_000, |turn, number| match number % 3 {
-        0 => audio_delta(turn, 100),
-        _ => transcript_delta(turn),
-    });
+    mix(
+        "a spoken answer: 1 audio (100 ms) to 2 transcript",
+        9_000,
+        |turn, number| match number % 3 {
+            0 => audio_delta(turn, 100),
+            _ => transcript_delta(turn),
+        },
+    );
     tool_rounds();
 }
 
 fn mix(name: &str, events: usize, delta: impl Fn(usize, usize) -> Value) {
-    let frames: Vec<String> =
-        answer(1, (0..events).map(|number| delta(1, number)).collect()).iter().map(Value::to_string).collect();
+    let frames: Vec<String> = answer(1, (0..events).map(|number| delta(1, number)).collect())
+        .iter()
+        .map(Value::to_string)
+        .collect();
     let frames = std::sync::Arc::new(frames);
     let count = frames.len();
     let url = server(move |socket| {
@@ -54,14 +60,21 @@ fn mix(name: &str, events: usize, delta: impl Fn(usize, usize) -> Value) {
             per_event.push(session.as_secs_f64() * 1e9 / count as f64);
         }
     }
-    println!("  {name}: {} of the floor; {:.0} ns an event", spread(ratios, 2), median(per_event));
+    println!(
+        "  {name}: {} of the floor; {:.0} ns an event",
+        spread(ratios, 2),
+        median(per_event)
+    );
 }
 
 /// Until the answer's end has come to the application.
 async fn through_session(url: &str) -> Duration {
     let agents = Agents::new(Agent::new("Assistant"));
-    let mut session =
-        Session::builder(agents).endpoint(Endpoint::new(url).unwrap()).connect().await.unwrap();
+    let mut session = Session::builder(agents)
+        .endpoint(Endpoint::new(url).unwrap())
+        .connect()
+        .await
+        .unwrap();
     session.send_message("go").await.unwrap();
     let (time, bytes) = cpu(async {
         let mut bytes = 0;
@@ -91,8 +104,14 @@ struct Frame<'a> {
 
 /// The least that any client has to do.
 async fn through_floor(url: &str, count: usize) -> Duration {
-    let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?model=bench")).await.unwrap();
-    for event in [json!({"type": "session.update"}), json!({"type": "response.create"})] {
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async_with_config(format!("{url}?model=bench"), None, true)
+            .await
+            .unwrap();
+    for event in [
+        json!({"type": "session.update"}),
+        json!({"type": "response.create"}),
+    ] {
         socket.send(Message::text(event.to_string())).await.unwrap();
     }
     for _ in 0..2 {
@@ -104,9 +123,10 @@ async fn through_floor(url: &str, count: usize) -> Duration {
             let message = socket.next().await.unwrap().unwrap();
             let frame: Frame<'_> = serde_json::from_str(message.to_text().unwrap()).unwrap();
             bytes += match &*frame.kind {
-                "response.output_audio.delta" => {
-                    base64_simd::STANDARD.decode_to_vec(frame.delta.unwrap()).unwrap().len()
-                }
+                "response.output_audio.delta" => base64_simd::STANDARD
+                    .decode_to_vec(frame.delta.unwrap())
+                    .unwrap()
+                    .len(),
                 _ => frame.delta.map_or(0, str::len),
             };
         }
@@ -151,8 +171,11 @@ fn tool_rounds() {
 }
 
 fn call(turn: usize) -> Vec<Value> {
-    let (response_id, item_id, call_id) =
-        (format!("resp_{turn}"), format!("item_{turn}"), format!("call_{turn}"));
+    let (response_id, item_id, call_id) = (
+        format!("resp_{turn}"),
+        format!("item_{turn}"),
+        format!("call_{turn}"),
+    );
     let item = json!({"id": item_id, "type": "function_call", "status": "completed", "name": "f", "call_id": call_id,
         "arguments": "{\"a\":1}"});
     vec![
@@ -164,9 +187,15 @@ fn call(turn: usize) -> Vec<Value> {
 }
 
 async fn session_calls(url: &str, calls: usize) -> Duration {
-    let tool = FunctionTool::new("f", "", json!({"type": "object"}), |_| async { Ok(ToolOutput::from("done")) });
+    let tool = FunctionTool::new("f", "", json!({"type": "object"}), |_| async {
+        Ok(ToolOutput::from("done"))
+    });
     let agents = Agents::new(Agent::new("Assistant").tool(tool));
-    let mut session = Session::builder(agents).endpoint(Endpoint::new(url).unwrap()).connect().await.unwrap();
+    let mut session = Session::builder(agents)
+        .endpoint(Endpoint::new(url).unwrap())
+        .connect()
+        .await
+        .unwrap();
     let start = Instant::now();
     session.send_message("go").await.unwrap();
     let mut ended = 0;
@@ -181,9 +210,15 @@ async fn session_calls(url: &str, calls: usize) -> Duration {
 }
 
 async fn floor_calls(url: &str, calls: usize) -> Duration {
-    let (mut socket, _) = tokio_tungstenite::connect_async(format!("{url}?model=bench")).await.unwrap();
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async_with_config(format!("{url}?model=bench"), None, true)
+            .await
+            .unwrap();
     let create = || Message::text(json!({"type": "response.create"}).to_string());
-    socket.send(Message::text(json!({"type": "session.update"}).to_string())).await.unwrap();
+    socket
+        .send(Message::text(json!({"type": "session.update"}).to_string()))
+        .await
+        .unwrap();
     let start = Instant::now();
     socket.send(create()).await.unwrap();
     let mut ended = 0;

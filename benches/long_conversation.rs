@@ -59,7 +59,11 @@ fn per_turn(turns: &[Duration]) -> f64 {
 /// The CPU time of each turn.
 async fn conversation(url: &str, turns: usize) -> Vec<Duration> {
     let agents = Agents::new(Agent::new("Assistant"));
-    let mut session = Session::builder(agents).endpoint(Endpoint::new(url).unwrap()).connect().await.unwrap();
+    let mut session = Session::builder(agents)
+        .endpoint(Endpoint::new(url).unwrap())
+        .connect()
+        .await
+        .unwrap();
     let mut times = Vec::with_capacity(turns);
     for _ in 0..turns {
         let (time, ()) = cpu(async {

@@ -48,11 +48,17 @@ pub fn wait_for(socket: &mut WebSocket<TcpStream>, kind: &str) -> bool {
 pub fn open(socket: &mut WebSocket<TcpStream>) -> bool {
     let session = json!({"type": "realtime", "id": "sess_1", "model": "bench",
         "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}});
-    send(socket, &json!({"type": "session.created", "event_id": "event_1", "session": session}));
+    send(
+        socket,
+        &json!({"type": "session.created", "event_id": "event_1", "session": session}),
+    );
     if !wait_for(socket, "session.update") {
         return false;
     }
-    send(socket, &json!({"type": "session.updated", "event_id": "event_2", "session": session}));
+    send(
+        socket,
+        &json!({"type": "session.updated", "event_id": "event_2", "session": session}),
+    );
     true
 }
 
@@ -63,9 +69,7 @@ pub fn answer(turn: usize, deltas: Vec<Value>) -> Vec<Value> {
         json!({"object": "realtime.response", "id": response_id, "status": status, "status_details": null, "output": [],
             "conversation_id": "conv_1", "output_modalities": ["audio"], "usage": usage, "metadata": null})
     };
-    let item = |status: &str| {
-        json!({"id": item_id, "type": "message", "status": status, "role": "assistant", "content": []})
-    };
+    let item = |status: &str| json!({"id": item_id, "type": "message", "status": status, "role": "assistant", "content": []});
     let usage = json!({"total_tokens": 30, "input_tokens": 10, "output_tokens": 20});
     let mut events = vec![
         json!({"type": "response.created", "response": response("in_progress", Value::Null)}),
@@ -101,7 +105,10 @@ pub fn transcript_delta(turn: usize) -> Value {
 
 /// A runtime in this thread alone, so that its CPU time is the client's.
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// The CPU time of this thread that `work` takes.
@@ -120,5 +127,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 pub fn spread(values: Vec<f64>, digits: usize) -> String {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(0.0, f64::max);
-    format!("{:.digits$} ({least:.digits$} to {most:.digits$})", median(values))
+    format!(
+        "{:.digits$} ({least:.digits$} to {most:.digits$})",
+        median(values)
+    )
 }
