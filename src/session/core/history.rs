@@ -88,6 +88,8 @@ pub(crate) struct History {
     nodes: Vec<Option<Node>>,
     /// Where items are. The id of a tool's output leads to its call, so that what follows it finds its place.
     index: HashMap<Id, usize>,
+    /// The answer that grows, and where it is: nearly every delta is for the same item as the one before.
+    growing: Option<(Id, usize)>,
     first: Option<usize>,
     last: Option<usize>,
 }
@@ -130,8 +132,10 @@ impl History {
     /// Adds words to an answer while they come; makes the entry if the server never announced it. Returns the
     /// item's id, shared with the entry.
     pub(super) fn append(&mut self, item_id: &str, content_index: u32, words: &str, spoken: bool) -> Id {
-        let place = self.index.get(item_id).copied();
-        let place = place.unwrap_or_else(|| self.insert(empty_answer(Id::from(item_id)), None));
+        let place = match &self.growing {
+            Some((id, place)) if *id == *item_id => *place,
+            _ => self.find_or_begin(item_id),
+        };
         let Some(node) = self.nodes[place].as_mut() else {
             return Id::from(item_id);
         };
@@ -141,6 +145,13 @@ impl History {
             text.push_str(words);
         }
         node.item.id().clone()
+    }
+
+    fn find_or_begin(&mut self, item_id: &str) -> usize {
+        let place = self.index.get(item_id).copied();
+        let place = place.unwrap_or_else(|| self.insert(empty_answer(Id::from(item_id)), None));
+        self.growing = self.node(place).map(|node| (node.item.id().clone(), place));
+        place
     }
 
     /// Sets what a part of an answer says in the end.
@@ -238,6 +249,11 @@ impl History {
 
     /// The id of a known item, shared with its entry.
     pub(super) fn known(&self, item_id: &str) -> Option<Id> {
+        if let Some((id, _)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(id.clone());
+        }
         self.index.get_key_value(item_id).map(|(id, _)| id.clone())
     }
 
