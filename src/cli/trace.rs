@@ -136,7 +136,7 @@ impl RunTrace {
         for report in self.shutdown(signals) {
             let stdout_gone = report.destination == "stdout" && printer.output().stdout_error().is_some();
             if !report.is_complete() && report.destination != "memory" && !stdout_gone {
-                printer.warning(&report.to_string(), None);
+                printer.warning(&losses(&report), None);
             }
         }
     }
@@ -157,6 +157,20 @@ impl RunTrace {
         runtime.shutdown_background();
         reports.unwrap_or_else(|| self.tracer.shutdown(Duration::ZERO))
     }
+}
+
+/// What could not be delivered, and why.
+fn losses(report: &ShutdownReport) -> String {
+    let ShutdownReport {
+        destination,
+        received,
+        dropped,
+        losses,
+        ..
+    } = report;
+    let reasons = losses.iter().map(|loss| loss.reason.as_str());
+    let reasons = reasons.collect::<Vec<_>>().join("; ");
+    format!("{dropped} of {received} trace items did not get to {destination}: {reasons}")
 }
 
 fn tracer(

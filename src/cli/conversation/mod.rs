@@ -183,7 +183,7 @@ impl Conversation {
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
         match event {
-            SessionEvent::SessionStart { .. } => self.ask(),
+            SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
             SessionEvent::Error { error } => {
                 let message = error.to_string();
@@ -196,6 +196,14 @@ impl Conversation {
             _ => {}
         }
         None
+    }
+
+    fn begin(&mut self) {
+        if self.turns.are_typed() {
+            let hint = "Say something, or /help. Ctrl-C stops an answer, Ctrl-D ends the run.";
+            self.printer.note(&self.printer.paint().dim(hint));
+        }
+        self.ask();
     }
 
     fn on_turn_end(&mut self, status: ResponseStatus, reason: Option<&str>) -> Option<ExitStatus> {
