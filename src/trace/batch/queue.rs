@@ -36,7 +36,7 @@ pub(super) type Start = Box<dyn FnOnce(Arc<Queue>) -> std::io::Result<JoinHandle
 const REASONS: usize = 8;
 
 /// How long past its limit a shutdown lets the export thread say itself what it could not send.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(250);
 
 pub(super) struct Queue {
     destination: String,
@@ -84,6 +84,11 @@ enum Phase {
 pub(super) const OUT_OF_TIME: &str = "shutdown ran out of time";
 /// Why items are lost that came too late.
 pub(super) const AFTER_SHUTDOWN: &str = "they came after shutdown";
+
+/// Why items are lost when there is no worker to be had.
+pub(super) fn not_started(error: &std::io::Error) -> String {
+    format!("the export thread could not start: {error}")
+}
 
 /// What the worker is to do next.
 pub(super) struct Orders {
@@ -169,7 +174,7 @@ impl Queue {
             match start(Arc::clone(self)) {
                 Ok(thread) => state.thread = Some(thread),
                 Err(error) => {
-                    state.phase = Phase::Stopped(format!("the export thread could not start: {error}"));
+                    state.phase = Phase::Stopped(not_started(&error));
                     state.settled_below = u64::MAX;
                 }
             }
@@ -268,7 +273,12 @@ impl Queue {
         let open = state.counts.queued;
         let new = open > 0 && state.lose(reason, open);
         let left = std::mem::take(&mut state.incoming);
-        let phase = std::mem::replace(&mut state.phase, Phase::Stopped(AFTER_SHUTDOWN.to_owned()));
+        let later = if self.closing().is_some() {
+            AFTER_SHUTDOWN
+        } else {
+            reason
+        };
+        let phase = std::mem::replace(&mut state.phase, Phase::Stopped(later.to_owned()));
         state.waiting = 0;
         state.settled_below = u64::MAX;
         drop(state);
