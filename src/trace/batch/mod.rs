@@ -118,8 +118,8 @@ impl SpanProcessor for BatchProcessor {
         self.queue.push(Item::Trace(Arc::clone(trace)));
     }
 
-    fn on_span_end(&self, span: &Arc<SpanRecord>) {
-        self.queue.push(Item::Span(Arc::clone(span)));
+    fn on_span_end(&self, span: Arc<SpanRecord>) {
+        self.queue.push(Item::Span(span));
     }
 
     fn flush(&self, limit: Duration) -> bool {
