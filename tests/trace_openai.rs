@@ -321,7 +321,7 @@ fn a_server_that_is_slow_times_out_and_is_tried_again() {
     let report = run(exporter(&sink.url(PATH)).timeout(Duration::from_secs(1)), 1);
     gate.open();
     assert!(report.is_complete(), "{report}");
-    assert_eq!(sink.requests().len(), 2);
+    assert!(sink.requests().len() >= 2);
 }
 
 #[test]

@@ -290,7 +290,7 @@ impl Driver {
                     ));
                 }
                 Output::Connect => self.connect(),
-                Output::RunTool(run) => self.run_tool(run),
+                Output::RunTool(run) => self.run_tool(*run),
                 Output::Switched { ticket, result } => {
                     if let Some(reply) = self.switches.remove(&ticket) {
                         let _ = reply.send(result);

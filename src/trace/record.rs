@@ -42,9 +42,9 @@ pub struct SpanRecord {
     /// What the span tells about the work.
     pub data: SpanData,
     /// What went wrong in it.
-    pub error: Option<SpanError>,
+    pub error: Option<Box<SpanError>>,
     /// Whatever else the application tells about it.
-    pub metadata: Option<JsonMap>,
+    pub metadata: Option<Box<JsonMap>>,
 }
 
 impl SpanRecord {

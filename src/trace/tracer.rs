@@ -164,6 +164,7 @@ impl TraceBuilder {
         let trace = Arc::new(ActiveTrace { record, processors });
         trace
             .processors()
+            .iter()
             .for_each(|processor| processor.on_trace_start(&trace.record));
         Trace(Some(trace))
     }
@@ -182,8 +183,8 @@ pub(super) struct ActiveTrace {
 }
 
 impl ActiveTrace {
-    pub(super) fn processors(&self) -> impl Iterator<Item = &dyn SpanProcessor> {
-        self.processors.0.iter().map(|processor| &**processor)
+    pub(super) fn processors(&self) -> &[Box<dyn SpanProcessor>] {
+        &self.processors.0
     }
 }
 

@@ -264,3 +264,17 @@ fn innermost(error: &dyn std::error::Error) -> String {
     }
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_openai_gets_spans_made_acceptable_to_it() {
+        let is_openai = |endpoint| OpenAiExporter::new(endpoint).unwrap().is_openai();
+        assert!(is_openai(None));
+        assert!(is_openai(Some("https://api.openai.com/v1/traces/ingest/")));
+        assert!(is_openai(Some("HTTPS://API.OPENAI.COM:443/v1/traces/ingest")));
+        assert!(!is_openai(Some("http://127.0.0.1:4000/v1/traces/ingest")));
+    }
+}
