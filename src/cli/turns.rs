@@ -64,6 +64,11 @@ impl Turns {
         matches!(self, Self::Prompt(_))
     }
 
+    /// Whether there are turns that were surely not taken yet.
+    pub fn are_left(&self) -> bool {
+        matches!(self, Self::Messages(messages) if !messages.is_empty())
+    }
+
     /// Asks a person for the next one; other sources need not be asked.
     pub fn ask(&mut self) {
         if let Self::Prompt(prompt) = self {

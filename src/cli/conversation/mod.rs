@@ -1,14 +1,14 @@
 //! One conversation: turns go out one after the other, events come in, and something ends it.
 
 mod commands;
+mod ends;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use realtime_run::protocol::ResponseStatus;
-use realtime_run::session::{EndReason, Session, SessionError, SessionEvent};
+use realtime_run::session::{Session, SessionError, SessionEvent};
 use realtime_run::transport::advice;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -173,13 +173,6 @@ impl Conversation {
         }
     }
 
-    fn out_of_time(&self, message: &str, flag: &str) -> Option<ExitStatus> {
-        self.printer.end_words();
-        self.printer
-            .error(message, Some(&format!("{flag} sets the limit")));
-        Some(ExitStatus::Timeout)
-    }
-
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
         match event {
@@ -204,56 +197,6 @@ impl Conversation {
             self.printer.note(&self.printer.paint().dim(hint));
         }
         self.ask();
-    }
-
-    fn on_turn_end(&mut self, status: ResponseStatus, reason: Option<&str>) -> Option<ExitStatus> {
-        // A change of agent at the prompt ends like a turn, though nothing was said.
-        self.turn_until.take()?;
-        let what = match status {
-            ResponseStatus::Failed => Some("the turn failed"),
-            ResponseStatus::Incomplete => Some("the answer is incomplete"),
-            _ => None,
-        };
-        if let Some(what) = what {
-            let told = self.told.take();
-            self.printer.error(
-                &match reason {
-                    Some(reason) if told.as_deref() == Some(reason) => format!("{what} because of this"),
-                    Some(reason) => format!("{what}: {reason}"),
-                    None => format!("{what}; the server does not say why"),
-                },
-                reason.and_then(incomplete_advice),
-            );
-            self.failed = true;
-            if !self.turns.are_typed() {
-                return Some(ExitStatus::Failure);
-            }
-        }
-        self.ask();
-        None
-    }
-
-    fn on_session_end(&mut self, reason: &EndReason) -> ExitStatus {
-        let is_unfinished = self.turn_until.is_some() || !self.typed_ahead.is_empty();
-        match reason {
-            EndReason::ServerClosed { .. } if !is_unfinished => {
-                self.printer.note(&self.printer.paint().dim(&reason.to_string()));
-                self.status()
-            }
-            EndReason::Failed { error } if self.told == Some(error.to_string()) => {
-                self.printer
-                    .error("the server ended the session because of this", None);
-                ExitStatus::Failure
-            }
-            EndReason::Failed { error } => {
-                self.printer.error(&reason.to_string(), advice(error.code()));
-                ExitStatus::Failure
-            }
-            _ => {
-                self.printer.error(&reason.to_string(), None);
-                ExitStatus::Failure
-            }
-        }
     }
 
     async fn on_interrupt(&mut self) -> Option<ExitStatus> {
@@ -305,22 +248,6 @@ impl Conversation {
         self.turn_until = Instant::now().checked_add(self.limits.turn);
         // If the session is over, an event tells it.
         let _ = self.session.send_message(message).await;
-    }
-
-    fn on_end_of_input(&self) -> ExitStatus {
-        if !self.has_spoken && !self.turns.are_typed() {
-            let advice = "say something with -m, or in lines on stdin";
-            self.printer.warning("nothing was said", Some(advice));
-        }
-        self.status()
-    }
-
-    fn status(&self) -> ExitStatus {
-        if self.failed {
-            ExitStatus::Failure
-        } else {
-            ExitStatus::Success
-        }
     }
 
     /// Lets the user speak, if it is their turn and they have not done so already.
@@ -389,14 +316,5 @@ async fn finished(switch: &mut Option<Switch>) -> Result<(), SessionError> {
     match switch {
         Some(switch) => switch.await,
         None => std::future::pending().await,
-    }
-}
-
-/// What to do about the reasons for which servers leave an answer incomplete.
-fn incomplete_advice(reason: &str) -> Option<&'static str> {
-    match reason {
-        "max_output_tokens" => Some("raise `max_output_tokens` under [session]"),
-        "content_filter" => Some("the provider's filter stopped it: say it in other words"),
-        _ => None,
     }
 }
