@@ -62,8 +62,9 @@ pub(super) struct Driver {
     /// The agent being resolved.
     resolving: Work<Result<Arc<ResolvedAgent>, ResolveError>>,
     /// The connection being opened.
-    connecting: Work<Result<Connection, ConnectError>>,
-    connection: Option<Connection>,
+    connecting: Work<Result<Box<Connection>, ConnectError>>,
+    /// Boxed, as are the two above: what wakes the driver is passed about, and these are large.
+    connection: Option<Box<Connection>>,
     tools: JoinSet<ToolResult>,
     /// Which call each tool's task serves, to tell also when it panics.
     calls: HashMap<TaskId, String>,
@@ -83,7 +84,7 @@ enum Wake {
     Incoming(Incoming),
     Request(Option<Request>),
     Resolved(Result<Arc<ResolvedAgent>, ResolveError>),
-    Connected(Result<Connection, ConnectError>),
+    Connected(Result<Box<Connection>, ConnectError>),
     Tool(Result<(TaskId, ToolResult), JoinError>),
     Delivered,
     Dropped,
@@ -137,7 +138,10 @@ impl Driver {
     async fn wait(&mut self) -> Wake {
         let can_read = self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
         let can_take = self.undelivered.len() < MAX_UNDELIVERED
-            && self.connection.as_ref().is_none_or(Connection::has_room);
+            && self
+                .connection
+                .as_ref()
+                .is_none_or(|connection| connection.has_room());
         let until = self.core.deadline();
         let remaining = until.map(|until| until.saturating_duration_since(Timestamp::now()));
         tokio::select! {
@@ -198,7 +202,9 @@ impl Driver {
             self.carry_out();
             let can_read = !self.ended && self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
             incoming = if can_read {
-                self.connection.as_mut().and_then(Connection::try_next)
+                self.connection
+                    .as_mut()
+                    .and_then(|connection| connection.try_next())
             } else {
                 None
             };
@@ -330,7 +336,7 @@ impl Driver {
         let (endpoint, limit) = (Arc::clone(&self.endpoint), self.open_limit);
         let model = self.agents.settings.model.clone();
         self.connecting = Some(Box::pin(async move {
-            Connection::open(&endpoint, &model, limit).await
+            Connection::open(&endpoint, &model, limit).await.map(Box::new)
         }));
     }
 
@@ -386,7 +392,7 @@ impl Drop for Driver {
     }
 }
 
-async fn next(connection: &mut Option<Connection>) -> Incoming {
+async fn next(connection: &mut Option<Box<Connection>>) -> Incoming {
     match connection {
         Some(connection) => connection.next().await,
         None => std::future::pending().await,

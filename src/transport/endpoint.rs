@@ -10,7 +10,8 @@ const OPENAI: &str = "https://api.openai.com/v1";
 pub struct Endpoint {
     url: Url,
     key: Option<Secret>,
-    headers: Vec<(String, Secret)>,
+    /// Values may be credentials, so none is shown; an empty value is `None`.
+    headers: Vec<(String, Option<Secret>)>,
 }
 
 /// What the user says of the server; all of it optional.
@@ -101,7 +102,7 @@ impl Endpoint {
         }
         let mut endpoint = Self {
             url,
-            key: key.map(Secret::new),
+            key: key.and_then(Secret::new),
             headers: Vec::new(),
         };
         if provider == Provider::OpenAi || named_base {
@@ -144,7 +145,10 @@ impl Endpoint {
         }
         for (name, value) in &self.headers {
             headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
-            headers.push((name, value.expose().to_owned()));
+            let value = value
+                .as_ref()
+                .map_or_else(String::new, |value| value.expose().to_owned());
+            headers.push((name, value));
         }
         headers
     }
@@ -166,31 +170,24 @@ impl Endpoint {
     /// `text` without any of the credentials: a server may quote them back.
     pub(crate) fn scrub(&self, text: &str) -> String {
         self.credentials()
-            .fold(text.to_owned(), |text, secret| secret.scrub(&text))
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
     /// Whether `text` holds any of the credentials.
     pub(crate) fn is_quoted_in(&self, text: &str) -> bool {
-        self.credentials().any(|secret| text.contains(secret.expose()))
+        self.credentials().any(|secret| text.contains(secret))
     }
 
     /// The key, and the headers that are credentials, without the word `Bearer`.
-    fn credentials(&self) -> impl Iterator<Item = Secret> {
-        let headers = self
-            .headers
+    fn credentials(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().filter(|(name, _)| is_credential(name));
+        let secrets = self
+            .key
             .iter()
-            .filter(|(name, _)| is_credential(name))
-            .map(|(_, value)| value);
-        self.key
-            .iter()
-            .chain(headers)
-            .filter(|secret| !secret.expose().is_empty())
-            .map(|secret| {
-                secret
-                    .expose()
-                    .strip_prefix("Bearer ")
-                    .map_or_else(|| secret.clone(), Secret::new)
-            })
+            .chain(headers.filter_map(|(_, value)| value.as_ref()));
+        secrets
+            .map(|secret| secret.expose().trim_start_matches("Bearer "))
+            .filter(|secret| !secret.is_empty())
     }
 }
 
@@ -384,7 +381,7 @@ mod tests {
     fn the_users_header_wins() {
         let endpoint = Endpoint::new("ws://h")
             .unwrap()
-            .with_key(Secret::new("k"))
+            .with_key(Secret::new("k").unwrap())
             .with_header("authorization", "mine");
         let headers = endpoint.headers();
         assert_eq!(
@@ -423,7 +420,7 @@ mod tests {
     fn debug_output_hides_credentials() {
         let endpoint = Endpoint::new("ws://h")
             .unwrap()
-            .with_key(Secret::new("planted"))
+            .with_key(Secret::new("planted").unwrap())
             .with_header("x", "planted");
         assert!(!format!("{endpoint:?}").contains("planted"));
         assert_eq!(endpoint.scrub("your key planted is bad"), "your key *** is bad");
