@@ -97,6 +97,9 @@ impl Core {
     }
 
     pub(super) fn on_response_created(&mut self, response: Response) {
+        if self.responses.has_begun(response.id.as_ref()) {
+            return;
+        }
         let outside = response.conversation_id == Some(None);
         let (in_conversation, cancel) = self.sequencer.created(response.id.as_ref(), outside);
         let Some(agent) = self.charge.agent() else { return };
@@ -114,6 +117,9 @@ impl Core {
     }
 
     pub(super) fn on_response_done(&mut self, response: Response) {
+        if self.responses.has_ended(response.id.as_ref()) {
+            return;
+        }
         if response.status == ResponseStatus::Completed {
             self.run_calls_of(&response);
         }
