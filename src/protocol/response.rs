@@ -31,6 +31,13 @@ pub struct Response {
     pub metadata: Option<Map<String, Value>>,
 }
 
+impl Response {
+    /// Whether it stands outside every conversation, as far as the server says.
+    pub fn is_out_of_band(&self) -> bool {
+        self.conversation_id == Some(None)
+    }
+}
+
 /// How far a response has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -100,7 +100,7 @@ impl Core {
         if self.responses.has_begun(response.id.as_ref()) {
             return;
         }
-        let outside = response.conversation_id == Some(None);
+        let outside = response.is_out_of_band();
         let (in_conversation, cancel) = self.sequencer.created(response.id.as_ref(), outside);
         let Some(agent) = self.charge.agent() else { return };
         let name = agent.name.clone();
@@ -123,6 +123,7 @@ impl Core {
         if response.status == ResponseStatus::Completed {
             self.run_calls_of(&response);
         }
+        let outside = response.is_out_of_band();
         let Response {
             id,
             status,
@@ -130,7 +131,7 @@ impl Core {
             usage,
             ..
         } = response;
-        self.sequencer.done(id.as_ref());
+        self.sequencer.done(id.as_ref(), outside);
         let agent = self.responses.end(id.as_ref());
         let agent = agent
             .as_ref()

@@ -147,16 +147,17 @@ impl Sequencer {
         (true, if cancel { self.cancel() } else { None })
     }
 
-    /// An answer has ended.
-    pub(super) fn done(&mut self, id: Option<&Id>) {
-        if let Some(id) = id {
-            if let Some(place) = self.out_of_band.iter().position(|own| own == id) {
-                self.out_of_band.swap_remove(place);
-                return;
-            }
-            if matches!(&self.ongoing, Ongoing::Named(own) if own != id) {
-                return;
-            }
+    /// An answer has ended; one that failed may never have begun.
+    pub(super) fn done(&mut self, id: Option<&Id>, outside: bool) {
+        if let Some(place) = self.out_of_band.iter().position(|own| Some(own) == id) {
+            self.out_of_band.swap_remove(place);
+            return;
+        }
+        if outside && self.out_of_band_requested.pop_front().is_some() {
+            return;
+        }
+        if matches!((&self.ongoing, id), (Ongoing::Named(own), Some(id)) if own != id) {
+            return;
         }
         self.ongoing = Ongoing::None;
         self.control = Control::Free;
@@ -277,7 +278,7 @@ mod tests {
         let mut sequencer = running("r1");
         sequencer.request();
         assert_eq!(sequencer.next("create_2"), None);
-        sequencer.done(Some(&Id::from("r1")));
+        sequencer.done(Some(&Id::from("r1")), false);
         assert!(sequencer.next("create_2").is_some());
         assert_eq!(sequencer.next("create_3"), None);
     }
@@ -294,7 +295,7 @@ mod tests {
             .map(|turn| {
                 let event = sequencer.next(&format!("create_{turn}")).unwrap();
                 sequencer.created(Some(&Id::from("r")), false);
-                sequencer.done(Some(&Id::from("r")));
+                sequencer.done(Some(&Id::from("r")), false);
                 event
             })
             .collect();
@@ -307,9 +308,9 @@ mod tests {
     #[test]
     fn the_end_of_another_response_does_not_free_the_slot() {
         let mut sequencer = running("r1");
-        sequencer.done(Some(&Id::from("r0")));
+        sequencer.done(Some(&Id::from("r0")), false);
         assert!(sequencer.is_ongoing(Some(&Id::from("r1"))));
-        sequencer.done(None);
+        sequencer.done(None, false);
         assert!(!sequencer.is_busy());
     }
 
@@ -367,7 +368,7 @@ mod tests {
         };
         assert_eq!(sequencer.cancel(), Some(cancel));
         assert_eq!(sequencer.cancel(), None);
-        sequencer.done(Some(&Id::from("r1")));
+        sequencer.done(Some(&Id::from("r1")), false);
         assert_eq!(sequencer.cancel(), None);
     }
 
@@ -396,7 +397,7 @@ mod tests {
         sequencer.request();
         assert!(sequencer.next("create_1").is_some());
         sequencer.created(Some(&Id::from("r1")), false);
-        sequencer.done(Some(&Id::from("side")));
+        sequencer.done(Some(&Id::from("side")), true);
         assert!(sequencer.is_ongoing(Some(&Id::from("r1"))));
     }
 
