@@ -8,7 +8,7 @@ use super::{ApiError, Id, Item, Usage, lenient};
 #[serde(default)]
 pub struct Response {
     /// The id; some servers leave it out.
-    #[serde(deserialize_with = "lenient::or_default")]
+    #[serde(deserialize_with = "lenient::id")]
     pub id: Option<Id>,
     /// How far it has come.
     #[serde(deserialize_with = "lenient::or_default")]

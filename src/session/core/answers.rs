@@ -106,14 +106,14 @@ impl Core {
         let name = agent.name.clone();
         self.responses
             .begin(response.id.clone(), agent.clone(), !in_conversation);
+        if let Some(cancel) = cancel {
+            self.responses.mute(response.id.as_ref());
+            self.send("cancel", cancel);
+        }
         self.emit(SessionEvent::AgentStart {
             agent: name,
             response_id: response.id,
         });
-        if let Some(cancel) = cancel {
-            self.responses.mute(None);
-            self.send("cancel", cancel);
-        }
     }
 
     pub(super) fn on_response_done(&mut self, response: Response) {
@@ -211,9 +211,7 @@ impl Core {
             .interrupt(self.now, |id| self.sequencer.is_ongoing(id));
         for cut in cuts {
             let (item_id, content_index, played_ms) = (cut.item_id, cut.content_index, cut.heard_ms);
-            if cut.response_id.is_some() {
-                self.responses.mute(cut.response_id.as_ref());
-            }
+            self.responses.mute(cut.response_id.as_ref());
             let truncate = ClientEvent::ItemTruncate {
                 item_id: item_id.to_string(),
                 content_index,

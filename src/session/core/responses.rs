@@ -77,16 +77,13 @@ impl Responses {
 
     /// The agent that gives this answer, as it was when the answer began.
     pub(super) fn agent(&self, id: Option<&Id>) -> Option<&Arc<ResolvedAgent>> {
-        match id {
-            Some(id) => self.find(id).map(|own| &own.agent),
-            None => self.running.last().map(|own| &own.agent),
-        }
+        self.find(id.map_or("", Id::as_str)).map(|own| &own.agent)
     }
 
-    /// Lets nothing more of this answer through.
+    /// Lets nothing more of this answer through; without an id, of the one that has none.
     pub(super) fn mute(&mut self, id: Option<&Id>) {
         for own in &mut self.running {
-            if !own.outside && (id.is_none() || own.id.as_ref() == id) {
+            if own.id.as_ref() == id {
                 own.muted = true;
             }
         }
@@ -94,12 +91,7 @@ impl Responses {
 
     /// How a delta of this answer stands. One without an id belongs to the running answer.
     pub(super) fn standing(&self, id: &str) -> Standing {
-        let own = if id.is_empty() {
-            self.running.last()
-        } else {
-            self.find(id)
-        };
-        match own {
+        match self.find(id) {
             Some(own) if own.muted => Standing::Late,
             Some(own) if own.outside => Standing::Outside,
             None if self.ended.iter().any(|ended| ended == id) => Standing::Late,
@@ -107,12 +99,16 @@ impl Responses {
         }
     }
 
-    /// The id of a known answer, shared.
+    /// The id of the answer that a delta belongs to, shared.
     pub(super) fn known(&self, id: &str) -> Option<&Id> {
         self.find(id).and_then(|own| own.id.as_ref())
     }
 
+    /// The answer that an event with this id is about; one without an id is about the running answer.
     fn find(&self, id: &str) -> Option<&Running> {
-        self.running.iter().find(|own| own.id.as_deref() == Some(id))
+        match id {
+            "" => self.running.last(),
+            id => self.running.iter().find(|own| own.id.as_deref() == Some(id)),
+        }
     }
 }
