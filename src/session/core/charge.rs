@@ -59,9 +59,14 @@ struct Change {
 }
 
 #[derive(Debug)]
-enum Cause {
+pub(super) enum Cause {
     /// The model called a handoff.
-    Call { call_id: String, item_id: Id },
+    Call {
+        call_id: String,
+        item_id: Id,
+        /// The answer that called.
+        response_id: Option<Id>,
+    },
     /// The application asked (span rule L5).
     Application { ticket: u64 },
 }
@@ -202,12 +207,8 @@ impl Core {
         self.want_change(&from, to, Cause::Application { ticket });
     }
 
-    /// The model called a handoff.
-    pub(super) fn hand_off(&mut self, from: &str, to: String, call_id: String, item_id: Id) {
-        self.want_change(from, to, Cause::Call { call_id, item_id });
-    }
-
-    fn want_change(&mut self, from: &str, to: String, cause: Cause) {
+    /// Another agent is wanted in charge: by the application, or by the model, which called a handoff.
+    pub(super) fn want_change(&mut self, from: &str, to: String, cause: Cause) {
         let scope = self.charge.context();
         let span = match scope.is_recording() {
             true => scope.span_at(SpanData::handoff(from, &to), self.now),
@@ -330,13 +331,17 @@ impl Core {
         self.charge.activation += 1;
         self.emit(SessionEvent::Handoff { from, to: to.clone() });
         match cause {
-            Cause::Call { call_id, item_id } => {
+            Cause::Call {
+                call_id,
+                item_id,
+                response_id,
+            } => {
                 self.answer_call(
                     call_id,
                     &item_id,
                     serde_json::json!({"assistant": to}).to_string(),
                 );
-                self.sequencer.request();
+                self.calls.serve(response_id);
             }
             Cause::Application { ticket } => self.outputs.push_back(Output::Switched {
                 ticket,
@@ -354,9 +359,13 @@ impl Core {
         span.set_error(SpanError::new(format!("Handoff failed: {reason}")));
         span.finish_at(self.now);
         match cause {
-            Cause::Call { call_id, item_id } => {
+            Cause::Call {
+                call_id,
+                item_id,
+                response_id,
+            } => {
                 self.answer_call(call_id, &item_id, format!("The handoff to {to} failed: {reason}"));
-                self.sequencer.request();
+                self.calls.serve(response_id);
                 self.complain("handoff_failed", format!("the handoff to {to} failed: {reason}"));
             }
             Cause::Application { ticket } => {

@@ -386,13 +386,16 @@ impl Core {
         if self.phase != Phase::Open {
             return;
         }
+        if self.calls.take_served(|id| !self.responses.is_running(id)) {
+            self.sequencer.request();
+        }
         if self.sequencer.is_ready() {
             let event_id = self.next_event_id("create");
             if let Some(event) = self.sequencer.next(&event_id) {
                 self.outputs.push_back(Output::Send(event_id, event));
             }
         }
-        let busy = self.sequencer.is_busy() || self.calls.are_running() || self.charge.is_changing();
+        let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.emit(SessionEvent::TurnEnd { status, reason });
         }

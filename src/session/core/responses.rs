@@ -50,6 +50,10 @@ impl Responses {
         id.is_some_and(|id| self.ended.contains(id))
     }
 
+    pub(super) fn is_running(&self, id: Option<&Id>) -> bool {
+        self.running.iter().any(|own| own.id.as_ref() == id)
+    }
+
     pub(super) fn begin(&mut self, id: Option<Id>, agent: Arc<ResolvedAgent>, outside: bool) {
         if self.running.len() == MAX_RUNNING {
             self.running.remove(0);
