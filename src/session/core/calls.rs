@@ -155,12 +155,13 @@ impl Core {
             }
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
-                let asked = Cause::Call {
+                let cause = Cause::Call {
                     call_id: call.call_id,
                     item_id,
                     response_id,
+                    asked_by: Arc::clone(&agent),
                 };
-                self.want_change(&agent.name, to, asked);
+                self.want_change(&agent.name, to, cause);
             }
             None => self.refuse_call(&call, &item_id),
         }

@@ -25,8 +25,6 @@ pub(super) struct Charge {
     /// The agent in charge; none until the first is resolved.
     agent: Option<Arc<ResolvedAgent>>,
     name: String,
-    /// Counts the activations, so that a handoff asked for by an earlier one is known as such.
-    activation: u64,
     span: Span,
     /// Where every agent span of the session hangs (span rule P1).
     scope: Context,
@@ -54,8 +52,6 @@ struct Change {
     cause: Cause,
     /// The handoff's span, under the agent that was in charge when it was asked for (span rule P3).
     span: Span,
-    /// The activation that asked.
-    activation: u64,
 }
 
 #[derive(Debug)]
@@ -66,6 +62,8 @@ pub(super) enum Cause {
         item_id: Id,
         /// The answer that called.
         response_id: Option<Id>,
+        /// The agent as it was when that answer began. Each activation resolves anew, so it tells them apart.
+        asked_by: Arc<ResolvedAgent>,
     },
     /// The application asked (span rule L5).
     Application { ticket: u64 },
@@ -83,7 +81,6 @@ impl Charge {
         Self {
             agent: None,
             name: options.agent.clone(),
-            activation: 0,
             span: agent_span(&options.scope, &options.agent, now),
             scope: options.scope.clone(),
             stage: Stage::Settled,
@@ -161,6 +158,14 @@ impl Charge {
         span.finish_at(now);
     }
 
+    /// Whether a handoff was asked for by an agent that is no longer in charge.
+    fn is_stale(&self, change: &Change) -> bool {
+        match (&change.cause, &self.agent) {
+            (Cause::Call { asked_by, .. }, Some(agent)) => !Arc::ptr_eq(asked_by, agent),
+            _ => false,
+        }
+    }
+
     /// Which settings a good answer of the server is about.
     fn accepted(&mut self) -> Option<Update> {
         self.unanswered.pop_front()
@@ -214,12 +219,7 @@ impl Core {
             true => scope.span_at(SpanData::handoff(from, &to), self.now),
             false => Span::noop(),
         };
-        let change = Change {
-            to,
-            cause,
-            span,
-            activation: self.charge.activation,
-        };
+        let change = Change { to, cause, span };
         if self.charge.waiting.len() >= MAX_WAITING {
             return self.change_failed(change, "too many changes of agent are waiting");
         }
@@ -232,8 +232,7 @@ impl Core {
             let Some(change) = self.charge.waiting.pop_front() else {
                 return self.sequencer.hold(false);
             };
-            let by_model = matches!(change.cause, Cause::Call { .. });
-            if by_model && change.activation != self.charge.activation {
+            if self.charge.is_stale(&change) {
                 self.change_failed(change, "the agent that asked for it is no longer in charge");
                 continue;
             }
@@ -328,13 +327,13 @@ impl Core {
         std::mem::replace(&mut self.charge.span, incoming).finish_at(self.now);
         let from = std::mem::replace(&mut self.charge.name, to.clone());
         self.charge.agent = Some(agent);
-        self.charge.activation += 1;
         self.emit(SessionEvent::Handoff { from, to: to.clone() });
         match cause {
             Cause::Call {
                 call_id,
                 item_id,
                 response_id,
+                ..
             } => {
                 self.answer_call(
                     call_id,
@@ -363,6 +362,7 @@ impl Core {
                 call_id,
                 item_id,
                 response_id,
+                ..
             } => {
                 self.answer_call(call_id, &item_id, format!("The handoff to {to} failed: {reason}"));
                 self.calls.serve(response_id);
