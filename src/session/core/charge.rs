@@ -120,11 +120,11 @@ impl Charge {
         }
     }
 
-    pub(super) fn expect_answer_to_raw(&mut self, event_id: String) {
-        self.unanswered.push_back(Update {
-            event_id,
-            is_agent: false,
-        });
+    /// Settings were sent: an agent's, or the application's own.
+    pub(super) fn expect_answer(&mut self, event_id: String, is_agent: bool) {
+        if self.answers {
+            self.unanswered.push_back(Update { event_id, is_agent });
+        }
     }
 
     /// Takes the charge at entry, with the settings about to be sent (span rule M1).
@@ -276,12 +276,7 @@ impl Core {
                 session: Box::new(config),
             },
         );
-        if self.charge.answers {
-            self.charge.unanswered.push_back(Update {
-                event_id,
-                is_agent: true,
-            });
-        }
+        self.charge.expect_answer(event_id, true);
     }
 
     pub(super) fn on_settings_accepted(&mut self) {

@@ -33,7 +33,7 @@ pub use self::history::HistoryItem;
 use self::history::{Change, History};
 use self::playback::Playback;
 use self::responses::Responses;
-use self::sequencer::Sequencer;
+use self::sequencer::{Sequencer, own_id};
 use self::turn::Turn;
 use super::command::Command;
 use super::{SessionError, SessionEvent};
@@ -336,8 +336,10 @@ impl Core {
                 }
             }
             Some("session.update") => {
-                let event_id = self.send("update", ClientEvent::Raw(event));
-                self.charge.expect_answer_to_raw(event_id);
+                let event_id = self.next_event_id("update");
+                self.charge.expect_answer(own_id(&event, &event_id), false);
+                self.outputs
+                    .push_back(Output::Send(event_id, ClientEvent::Raw(event)));
             }
             _ => {
                 self.send("raw", ClientEvent::Raw(event));

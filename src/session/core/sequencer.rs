@@ -237,7 +237,7 @@ impl Sequencer {
 }
 
 /// The id that a raw event will bear.
-fn own_id(event: &Map<String, Value>, otherwise: &str) -> String {
+pub(super) fn own_id(event: &Map<String, Value>, otherwise: &str) -> String {
     event
         .get("event_id")
         .and_then(Value::as_str)
