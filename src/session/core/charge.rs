@@ -133,7 +133,7 @@ impl Charge {
         self.agent = Some(agent);
     }
 
-    /// The server never answers settings: later changes need not wait for it.
+    /// The server has not answered settings in time: later changes need not wait for it, until it does answer.
     pub(super) fn expect_no_answers(&mut self) {
         self.answers = false;
         self.unanswered.clear();
@@ -168,6 +168,7 @@ impl Charge {
 
     /// Which settings a good answer of the server is about.
     fn accepted(&mut self) -> Option<Update> {
+        self.answers = true;
         self.unanswered.pop_front()
     }
 
