@@ -109,7 +109,6 @@ impl SessionBuilder {
             core,
             self.agents,
             endpoint,
-            self.open_limit,
             self.raw_events,
             channels,
         );

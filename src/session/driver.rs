@@ -48,7 +48,6 @@ pub(super) struct Driver {
     core: Core,
     agents: Arc<Agents>,
     endpoint: Arc<Endpoint>,
-    open_limit: Duration,
     raw_events: bool,
     requests: mpsc::Receiver<Request>,
     events: mpsc::Sender<SessionEvent>,
@@ -93,7 +92,6 @@ impl Driver {
         core: Core,
         agents: Arc<Agents>,
         endpoint: Endpoint,
-        open_limit: Duration,
         raw_events: bool,
         channels: Channels,
     ) -> Self {
@@ -101,7 +99,6 @@ impl Driver {
             core,
             agents,
             endpoint: Arc::new(endpoint),
-            open_limit,
             raw_events,
             requests: channels.requests,
             events: channels.events,
@@ -286,7 +283,7 @@ impl Driver {
                         async move { agents.resolve(&agent).await.map(Arc::new) },
                     ));
                 }
-                Output::Connect => self.connect(),
+                Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(run),
                 Output::Switched { ticket, result } => {
                     if let Some(reply) = self.switches.remove(&ticket) {
@@ -322,8 +319,8 @@ impl Driver {
         connection.send(frame);
     }
 
-    fn connect(&mut self) {
-        let (endpoint, limit) = (Arc::clone(&self.endpoint), self.open_limit);
+    fn connect(&mut self, limit: Duration) {
+        let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
         self.connecting = Some(Box::pin(async move {
             Connection::open(&endpoint, &model, limit).await

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::responses::Standing;
-use super::{Core, Phase, tell};
+use super::{Core, tell};
 use crate::protocol::{
     AudioDelta, ClientEvent, Id, InputTranscript, ItemRef, PartText, Response, ResponseStatus, ServerEvent,
     TextDelta,
@@ -13,9 +13,6 @@ use crate::session::SessionEvent;
 impl Core {
     /// Handles the events that make up nearly all of the traffic. Says whether this was one.
     pub(super) fn on_delta(&mut self, event: &ServerEvent<'_>) -> bool {
-        if self.phase != Phase::Open {
-            return false;
-        }
         match event {
             ServerEvent::AudioDelta(delta) => self.on_audio(delta),
             ServerEvent::TextDelta(delta) => self.on_words(delta, false),

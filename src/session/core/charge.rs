@@ -244,7 +244,7 @@ impl Core {
     }
 
     pub(super) fn on_resolved(&mut self, result: Result<Arc<ResolvedAgent>, ResolveError>) {
-        if self.phase == Phase::Resolving {
+        if matches!(self.phase, Phase::Resolving { .. }) {
             return self.on_first_resolved(result);
         }
         let Stage::Resolving(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
