@@ -39,7 +39,7 @@ impl Core {
         let item_id = match self.responses.standing(response_id) {
             Standing::Late => return,
             Standing::Outside => Id::from(&**item_id),
-            Standing::Live => self.history.append(item_id, *content_index, delta, spoken),
+            Standing::Live => self.keep_words(item_id, *content_index, delta, spoken),
         };
         let (content_index, delta) = (*content_index, delta.to_string());
         self.emit(if spoken {
@@ -55,6 +55,16 @@ impl Core {
                 delta,
             }
         });
+    }
+
+    /// Adds words to their entry of the conversation; some servers never announce one.
+    fn keep_words(&mut self, item_id: &str, content_index: u32, words: &str, spoken: bool) -> Id {
+        let kept = self.history.append(item_id, content_index, words, spoken);
+        kept.unwrap_or_else(|| {
+            tell(&mut self.outputs, self.history.begin_answer(item_id));
+            self.history.append(item_id, content_index, words, spoken);
+            self.item_id(item_id)
+        })
     }
 
     fn on_audio(&mut self, delta: &AudioDelta<'_>) {
@@ -87,10 +97,15 @@ impl Core {
     }
 
     pub(super) fn on_words_done(&mut self, done: PartText, spoken: bool) {
-        if self.responses.standing(&done.part.response_id) == Standing::Live {
-            self.history
-                .set_words(&done.part.item_id, done.part.content_index, done.text, spoken);
+        let PartText { part, text } = done;
+        if self.responses.standing(&part.response_id) != Standing::Live {
+            return;
         }
+        if self.history.known(&part.item_id).is_none() {
+            tell(&mut self.outputs, self.history.begin_answer(&part.item_id));
+        }
+        self.history
+            .set_words(&part.item_id, part.content_index, text, spoken);
     }
 
     pub(super) fn on_response_created(&mut self, response: Response) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::charge::Cause;
+use super::responses::Standing;
 use super::{Core, Output, ToolRun, tell};
 use crate::agent::{Callable, ResolvedAgent};
 use crate::protocol::{
@@ -102,7 +103,8 @@ impl Core {
             }
             return;
         }
-        if item.id().is_some_and(|id| self.history.known(id).is_some()) {
+        let answer = response_id.as_ref().map_or("", Id::as_str);
+        if self.responses.standing(answer) != Standing::Outside {
             self.upsert(item, None, true);
         }
     }
