@@ -10,8 +10,8 @@ use crate::protocol::{ApiError, ClientEvent, Id};
 /// A wish for an answer that has not been sent yet.
 #[derive(Debug)]
 enum Request {
-    /// After a message or a tool's output; neighbours are served by one answer.
-    Auto,
+    /// After messages or tools' outputs, so many in a row: one answer serves them together.
+    Auto(usize),
     /// Written by the application; always sent as it is.
     Manual(Map<String, Value>),
 }
@@ -68,7 +68,10 @@ impl Sequencer {
 
     /// Wants an answer to what was just added to the conversation.
     pub(super) fn request(&mut self) {
-        self.pending.push_back(Request::Auto);
+        match self.pending.back_mut() {
+            Some(Request::Auto(requests)) => *requests += 1,
+            _ => self.pending.push_back(Request::Auto(1)),
+        }
     }
 
     /// Takes a `response.create` of the application's own. One outside the default conversation is not
@@ -108,19 +111,11 @@ impl Sequencer {
             return None;
         }
         let (event, event_id, covered) = match self.pending.pop_front()? {
-            Request::Auto => {
-                let together = self
-                    .pending
-                    .iter()
-                    .take_while(|next| matches!(next, Request::Auto))
-                    .count();
-                self.pending.drain(..together);
-                (
-                    ClientEvent::ResponseCreate { response: None },
-                    event_id.to_owned(),
-                    together + 1,
-                )
-            }
+            Request::Auto(requests) => (
+                ClientEvent::ResponseCreate { response: None },
+                event_id.to_owned(),
+                requests,
+            ),
             Request::Manual(event) => {
                 let event_id = own_id(&event, event_id);
                 (ClientEvent::Raw(event), event_id, 1)
@@ -191,7 +186,8 @@ impl Sequencer {
         };
         if ours {
             if *covered > 1 {
-                self.pending.push_front(Request::Auto);
+                // Once more for all the others together: a server that refuses everything is not asked for each.
+                self.pending.push_front(Request::Auto(1));
             }
             self.control = Control::Free;
         }
@@ -345,6 +341,7 @@ mod tests {
         assert!(sequencer.next("create_2").is_some());
         assert!(sequencer.refused(&error("server_error", Some("create_2"))));
         assert_eq!(sequencer.next("create_3"), None);
+        assert!(!sequencer.is_busy());
     }
 
     #[test]
