@@ -105,13 +105,7 @@ impl SessionBuilder {
             nobody_listens,
             over,
         };
-        let driver = Driver::new(
-            core,
-            self.agents,
-            endpoint,
-            self.raw_events,
-            channels,
-        );
+        let driver = Driver::new(core, self.agents, endpoint, self.raw_events, channels);
         tokio::spawn(driver.run());
         let session = Session::new(requests, events, is_over, listening, trace_id);
         is_open.await.map_err(|_| SessionError::Ended)??;

@@ -53,7 +53,11 @@ impl Core {
     pub(super) fn on_connected(&mut self, result: Result<(), ConnectError>) {
         match result {
             Ok(()) if self.options.joins_a_call => self.configure(),
-            Ok(()) => self.phase = Phase::Greeting { until: self.open_until },
+            Ok(()) => {
+                self.phase = Phase::Greeting {
+                    until: self.open_until,
+                }
+            }
             Err(error) => self.fail_entry(error.into()),
         }
     }
