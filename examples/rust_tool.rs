@@ -16,14 +16,28 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "properties": {"city": {"type": "string"}},
         "required": ["city"],
     });
-    let weather = FunctionTool::new("get_weather", "Current weather for a city.", parameters, |call| async move {
-        let city = call.arguments["city"].as_str().ok_or_else(|| ToolError::new("which city?"))?;
-        Ok(ToolOutput::from(format!("22 degrees and clear in {city}")))
-    });
-    let agents = Agents::new(Agent::new("Assistant").instructions("Answer in one sentence.").tool(weather));
+    let weather = FunctionTool::new(
+        "get_weather",
+        "Current weather for a city.",
+        parameters,
+        |call| async move {
+            let city = call.arguments["city"]
+                .as_str()
+                .ok_or_else(|| ToolError::new("which city?"))?;
+            Ok(ToolOutput::from(format!("22 degrees and clear in {city}")))
+        },
+    );
+    let agents = Agents::new(
+        Agent::new("Assistant")
+            .instructions("Answer in one sentence.")
+            .tool(weather),
+    );
 
     let simulator = Simulator::bind("127.0.0.1:0").await?;
-    let mut session = Session::builder(agents).endpoint(Endpoint::new(&simulator.url())?).connect().await?;
+    let mut session = Session::builder(agents)
+        .endpoint(Endpoint::new(&simulator.url())?)
+        .connect()
+        .await?;
     session.send_message("What is the weather in Rome?").await?;
     while let Some(event) = session.next().await {
         match event {

@@ -1,4 +1,10 @@
 //! The OpenAI exporter over real loopback HTTP: requests, retries, losses, secrets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 #[path = "support/sink.rs"]
 mod sink;
@@ -291,6 +297,17 @@ fn a_server_that_is_not_there_is_tried_three_times() {
         "{report}"
     );
     assert!(reason(&report).ends_with("after 3 tries"), "{report}");
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_a_counted_loss() {
+    let sink = Sink::always(200);
+    let report = run(exporter(&format!("https://{}{PATH}", sink.host())), 1);
+    assert_eq!(report.dropped, 2);
+    assert!(
+        reason(&report).starts_with(&format!("{} could not be reached", sink.host())),
+        "{report}"
+    );
 }
 
 #[test]

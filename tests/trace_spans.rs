@@ -1,4 +1,10 @@
 //! The rules of the span lifecycle as far as traces and spans alone can keep them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -297,7 +303,9 @@ fn a_full_memory_keeps_the_last_and_counts_the_rest() {
     let memory = Arc::new(MemoryProcessor::with_capacity(2));
     let tracer = Tracer::builder().processor(Arc::clone(&memory)).build();
     let place = tracer.trace("test").start().context();
-    ["a", "b", "c"].map(|name| place.span(SpanData::agent(name)).finish());
+    for name in ["a", "b", "c"] {
+        place.span(SpanData::agent(name)).finish();
+    }
     let kept: Vec<_> = memory
         .spans()
         .iter()

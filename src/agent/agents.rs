@@ -211,3 +211,123 @@ pub enum ResolveError {
         name: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Callable;
+    use crate::protocol::Voice;
+    use crate::tool::{OutputTool, ToolSpec};
+
+    fn tool(name: &str) -> OutputTool {
+        OutputTool::new(ToolSpec::new(name, "Does it."), "done")
+    }
+
+    fn concierge() -> Agents {
+        let triage = Agent::new("Triage")
+            .instructions("Greet.")
+            .tool(tool("get_hours"));
+        let refunds = Handoff::to("Refunds")
+            .tool_name("give_money_back")
+            .description("For refunds.");
+        Agents::new(triage.handoff("Billing Desk").handoff(refunds))
+            .with(
+                Agent::new("Billing Desk")
+                    .handoff_description("Knows invoices.")
+                    .handoff("Triage"),
+            )
+            .with(Agent::new("Refunds"))
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_and_what_is_named_come_from_one_value() {
+        let triage = concierge().resolve("Triage").await.unwrap();
+        let config = serde_json::to_value(triage.session_config()).unwrap();
+        assert_eq!(config["instructions"], "Greet.");
+        let no_arguments = ToolSpec::no_parameters();
+        assert_eq!(
+            config["tools"],
+            serde_json::json!([
+                {"type": "function", "name": "get_hours", "description": "Does it.", "parameters": no_arguments},
+                {"type": "function", "name": "transfer_to_billing_desk", "parameters": no_arguments,
+                 "description": "Hands the conversation over to the agent Billing Desk. Knows invoices."},
+                {"type": "function", "name": "give_money_back", "description": "For refunds.",
+                 "parameters": no_arguments},
+            ])
+        );
+        assert_eq!(triage.tool_names(), ["get_hours"]);
+        assert_eq!(triage.handoff_names(), ["Billing Desk", "Refunds"]);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_the_model_calls_stands_for_what_was_sent() {
+        let triage = concierge().resolve("Triage").await.unwrap();
+        assert!(
+            matches!(triage.find("get_hours"), Some(Callable::Tool(tool)) if tool.spec().name == "get_hours")
+        );
+        assert!(
+            matches!(triage.find("give_money_back"), Some(Callable::Handoff(to)) if to.agent == "Refunds")
+        );
+        assert!(triage.find("transfer_to_refunds").is_none());
+        assert!(triage.find("Refunds").is_none());
+    }
+
+    #[tokio::test]
+    async fn an_agent_without_tools_sends_an_empty_list() {
+        let refunds = concierge().resolve("Refunds").await.unwrap();
+        assert_eq!(refunds.session_config().tools, Some(Vec::new()));
+        assert_eq!(refunds.tool_names(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn an_agent_s_own_voice_comes_before_the_session_s() {
+        let ash = Voice::Named("ash".to_owned());
+        let mut agents = Agents::new(Agent::new("A").voice(ash.clone())).with(Agent::new("B"));
+        let cedar = Voice::Named("cedar".to_owned());
+        agents.settings.config.audio.output.voice = Some(cedar.clone());
+        for (name, voice) in [("A", ash), ("B", cedar)] {
+            let config = agents.resolve(name).await.unwrap().session_config();
+            assert_eq!(config.audio.output.voice, Some(voice));
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_the_model_would_confuse_are_refused() {
+        let twice = Agents::new(Agent::new("A").tool(tool("transfer_to_a")).handoff("A"));
+        let error = twice.resolve("A").await.unwrap_err();
+        assert_eq!(
+            error,
+            ResolveError::DuplicateName {
+                agent: "A".into(),
+                name: "transfer_to_a".into()
+            }
+        );
+        let unfit = Agents::new(Agent::new("A").tool(tool("get weather")));
+        let error = unfit.resolve("A").await.unwrap_err();
+        assert_eq!(
+            error,
+            ResolveError::InvalidName {
+                agent: "A".into(),
+                name: "get weather".into()
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn missing_agents_are_named() {
+        let mut agents = Agents::new(Agent::new("A").handoff("C")).with(Agent::new("B"));
+        assert_eq!(
+            agents.resolve("A").await.unwrap_err().to_string(),
+            "agent `A` can't hand over: there is no agent `C`; the agents are `A`, `B`"
+        );
+        assert!(matches!(
+            agents.resolve("C").await,
+            Err(ResolveError::UnknownAgent(_))
+        ));
+        assert!(agents.set_start("C").is_err());
+        assert_eq!(agents.start(), "A");
+        agents.set_start("B").unwrap();
+        assert_eq!(agents.start(), "B");
+        assert_eq!(agents.names().collect::<Vec<_>>(), ["A", "B"]);
+    }
+}

@@ -54,6 +54,9 @@ impl Diagnostic {
     }
 }
 
+/// How many mistakes are written out: a file that is no agent file at all can have thousands.
+const SHOWN: usize = 100;
+
 /// All mistakes of one agent file, in the order of the file; never empty. Values taken from the environment are
 /// in none of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,18 +84,24 @@ impl Diagnostics {
     }
 
     /// The mistakes as text for people: file, line and column, the text underlined, and what would be right;
-    /// with colours if `color`. A line break ends it.
+    /// with colours if `color`; at most 100 of them are written out. A line break ends it.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color {
             Renderer::styled()
         } else {
             Renderer::plain()
         };
-        let rendered = self
-            .list
-            .iter()
-            .map(|diagnostic| renderer.render(&[self.report(diagnostic)]) + "\n");
-        rendered.collect::<Vec<_>>().join("\n")
+        let shown = self.list.iter().take(SHOWN);
+        let mut rendered: Vec<String> = shown
+            .map(|diagnostic| renderer.render(&[self.report(diagnostic)]) + "\n")
+            .collect();
+        if let Some(more) = self.list.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            rendered.push(format!(
+                "{}: {more} mistakes more are not shown\n",
+                self.source_name
+            ));
+        }
+        rendered.join("\n")
     }
 
     fn report<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
@@ -133,3 +142,43 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_need_not_fit_the_text() {
+        let text = "é = 1";
+        for span in [1..2, 0..99, 99..100, Range { start: 3, end: 1 }] {
+            let diagnostics = Diagnostics::new("file.toml", text, vec![Diagnostic::at(span, "odd")]);
+            assert!(diagnostics.render(false).starts_with("error: odd"));
+        }
+    }
+
+    #[test]
+    fn a_flood_of_mistakes_is_counted() {
+        let flood = (0..150).map(|at| Diagnostic::at(at..at + 1, "odd")).collect();
+        let rendered = Diagnostics::new("file.toml", &"x\n".repeat(100), flood).render(false);
+        assert_eq!(rendered.matches("error: odd").count(), 100);
+        assert!(
+            rendered.ends_with("file.toml: 50 mistakes more are not shown\n"),
+            "{rendered}"
+        );
+    }
+
+    #[test]
+    fn mistakes_stand_in_the_order_of_the_file() {
+        let list = vec![
+            Diagnostic::at(5..6, "second"),
+            Diagnostic::at(0..1, "first"),
+            Diagnostic::at(5..6, "second"),
+        ];
+        let diagnostics = Diagnostics::new("file.toml", "1234567", list);
+        let messages: Vec<&str> = diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.message.as_str())
+            .collect();
+        assert_eq!(messages, ["first", "second"]);
+    }
+}

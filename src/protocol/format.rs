@@ -10,6 +10,7 @@ pub enum AudioFormat {
     Pcm {
         /// Samples a second; OpenAI takes 24,000 only.
         #[serde(default = "default_rate")]
+        #[schemars(range(min = 1))]
         rate: u32,
     },
     /// G.711 µ-law, 8 kHz, one byte a sample.

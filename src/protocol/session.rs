@@ -204,6 +204,7 @@ pub enum TurnDetection {
     /// By the loudness of the sound.
     ServerVad {
         /// How loud speech is, 0 to 1.
+        #[schemars(range(min = 0.0, max = 1.0))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         threshold: Option<f64>,
         /// Milliseconds kept from before the speech.
@@ -213,6 +214,7 @@ pub enum TurnDetection {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         silence_duration_ms: Option<u32>,
         /// Milliseconds without speech after which the model speaks up; 5,000 to 30,000.
+        #[schemars(range(min = 5000, max = 30000))]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         idle_timeout_ms: Option<u32>,
         /// Whether the server answers each turn by itself.

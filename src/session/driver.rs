@@ -46,6 +46,8 @@ type ToolResult = Result<ToolOutput, ToolError>;
 
 pub(super) struct Driver {
     core: Core,
+    /// When the driver woke: frames that lay ready together came at the same time.
+    now: Timestamp,
     agents: Arc<Agents>,
     endpoint: Arc<Endpoint>,
     raw_events: bool,
@@ -97,6 +99,7 @@ impl Driver {
     ) -> Self {
         Self {
             core,
+            now: Timestamp::now(),
             agents,
             endpoint: Arc::new(endpoint),
             raw_events,
@@ -152,6 +155,7 @@ impl Driver {
     }
 
     fn on_wake(&mut self, wake: Wake) {
+        self.now = Timestamp::now();
         match wake {
             Wake::Incoming(incoming) => self.on_incoming(incoming),
             Wake::Request(Some(request)) => self.on_request(request),
@@ -172,7 +176,7 @@ impl Driver {
     }
 
     fn input(&mut self, input: Input<'_>) {
-        self.core.handle(Timestamp::now(), input);
+        self.core.handle(self.now, input);
     }
 
     /// Handles what came in, and what came right behind it: many small frames at once are the rule.
@@ -212,7 +216,7 @@ impl Driver {
     fn handle_frame(&mut self, frame: &str) {
         if self.raw_events {
             let event = serde_json::from_str(&self.endpoint.scrub(frame)).unwrap_or(Value::Null);
-            self.undelivered.push_back(SessionEvent::RawServerEvent { event });
+            self.deliver(SessionEvent::RawServerEvent { event });
         }
         match ServerEvent::parse(frame) {
             Ok(event) if !event.is_delta() && self.endpoint.is_quoted_in(frame) => {
@@ -269,13 +273,12 @@ impl Driver {
         if !self.backlog.is_empty() {
             self.work_off_backlog();
         }
-        self.deliver();
     }
 
     fn carry_out_once(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Emit(event) => self.undelivered.push_back(event),
+                Output::Emit(event) => self.deliver(event),
                 Output::Send(event_id, event) => self.send(&event_id, &event),
                 Output::Resolve(agent) => {
                     let agents = Arc::clone(&self.agents);
@@ -297,26 +300,27 @@ impl Driver {
         }
     }
 
-    /// Passes on as many events as the application's queue has room for.
-    fn deliver(&mut self) {
-        while let Some(event) = self.undelivered.pop_front() {
-            match self.events.try_send(event) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(event)) => return self.undelivered.push_front(event),
-                Err(mpsc::error::TrySendError::Closed(_)) => return self.undelivered.clear(),
-            }
+    /// Passes an event on, behind those that wait for room in the application's queue.
+    fn deliver(&mut self, event: SessionEvent) {
+        if !self.undelivered.is_empty() {
+            return self.undelivered.push_back(event);
+        }
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            self.undelivered.push_back(event);
         }
     }
 
     fn send(&mut self, event_id: &str, event: &ClientEvent) {
-        let (Some(connection), Ok(frame)) = (&mut self.connection, event.to_frame(event_id)) else {
+        let Ok(frame) = event.to_frame(event_id) else {
             return;
         };
         if self.raw_events {
             let event = serde_json::from_str(&frame).unwrap_or(Value::Null);
-            self.undelivered.push_back(SessionEvent::RawClientEvent { event });
+            self.deliver(SessionEvent::RawClientEvent { event });
         }
-        connection.send(frame);
+        if let Some(connection) = &mut self.connection {
+            connection.send(frame);
+        }
     }
 
     fn connect(&mut self, limit: Duration) {
@@ -371,12 +375,11 @@ impl Drop for Driver {
         self.core.handle(Timestamp::now(), Input::Aborted);
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Emit(event) => self.undelivered.push_back(event),
+                Output::Emit(event) => self.deliver(event),
                 Output::Failed(error) => self.tell_opened(Err(error)),
                 _ => {}
             }
         }
-        self.deliver();
     }
 }
 

@@ -108,7 +108,8 @@ impl Entry {
     fn weight(&self) -> usize {
         let audio = match &self.sound {
             Sound::Heard { audio, .. } => audio.len(),
-            Sound::None | Sound::Spoken { .. } => 0,
+            Sound::Spoken { words, .. } => words.len(),
+            Sound::None => 0,
         };
         let text = match &self.item {
             Item::Message(message) => message.content.iter().map(part_weight).sum(),

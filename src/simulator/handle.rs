@@ -11,6 +11,18 @@ use super::listener;
 
 /// A running Realtime server. Dropping it ends it and all its connections at once;
 /// [`shutdown`](Self::shutdown) lets clients know first.
+///
+/// ```
+/// # use realtime_run::simulator::Simulator;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let simulator = Simulator::bind(("127.0.0.1", 0)).await?;
+/// let url = format!("{}?model=gpt-realtime-2.1", simulator.url());
+/// // … connect a client to the URL …
+/// simulator.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Simulator {
     local_addr: SocketAddr,

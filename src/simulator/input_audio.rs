@@ -8,7 +8,7 @@ use super::refusal::{Refused, refusal, refusal_at};
 
 /// The least that makes a turn (protocol.md section 1.5).
 const MIN_COMMIT_MS: u64 = 100;
-/// What is kept: one append of the greatest size. A microphone that is never committed must not fill the memory.
+/// What is kept at least: one append of the greatest size. A microphone that is never committed must not fill the memory.
 const KEPT: usize = 15 << 20;
 
 /// Audio that was appended and neither committed nor cleared.
@@ -100,12 +100,18 @@ mod tests {
 
     #[test]
     fn the_oldest_audio_is_forgotten() {
-        let mut input = InputAudio::default();
-        for _ in 0..9 {
-            input.append(&base64(5 << 20)).unwrap();
-            assert!((5 << 20..=2 * KEPT).contains(&input.bytes.len()));
+        let (mut input, much) = (InputAudio::default(), base64(KEPT));
+        for _ in 0..2 {
+            input.append(&much).unwrap();
+            assert!((KEPT..=2 * KEPT).contains(&input.bytes.len()));
         }
-        assert!(input.append(&base64(KEPT + 1)).is_err());
+        input.append("AQID").unwrap();
+        assert_eq!(
+            (input.bytes.len(), &input.bytes[KEPT - 3..]),
+            (KEPT, &[1, 2, 3][..]),
+            "the newest stays"
+        );
+        assert!(input.append(&(much + "AQID")).is_err());
         assert!(input.append("no base64!").is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::conversation::{Conversation, Entry, Place, Sound};
 use super::input_audio::InputAudio;
 use super::outbox::Outbox;
 use super::refusal::{Refused, refusal};
-use super::request::{BadRequest, Request};
+use super::request::{BadRequest, Kind, Request};
 use super::settings::Settings;
 use super::usage::Tokens;
 use super::{id, new_item};
@@ -89,26 +89,22 @@ impl Peer {
 
     fn perform(&mut self, request: &Request) -> Refused<()> {
         match request.kind {
-            "session.update" => self.update_session(&request.body["session"]),
-            "input_audio_buffer.append" => self.input.append(request.text("audio").unwrap_or_default()),
-            "input_audio_buffer.commit" => self.commit_audio(),
-            "input_audio_buffer.clear" => {
+            Kind::SessionUpdate => self.update_session(&request.body["session"]),
+            Kind::AudioAppend => self.input.append(request.text("audio").unwrap_or_default()),
+            Kind::AudioCommit => self.commit_audio(),
+            Kind::AudioClear => {
                 self.input.clear();
                 self.outbox.send("input_audio_buffer.cleared", json!({}));
                 Ok(())
             }
-            "conversation.item.create" => self.create_item(request),
-            "conversation.item.retrieve" => self.retrieve_item(request),
-            "conversation.item.truncate" => self.truncate_item(request),
-            "conversation.item.delete" => self.delete_item(request),
-            "response.create" => {
+            Kind::ItemCreate => self.create_item(request),
+            Kind::ItemRetrieve => self.retrieve_item(request),
+            Kind::ItemTruncate => self.truncate_item(request),
+            Kind::ItemDelete => self.delete_item(request),
+            Kind::ResponseCreate => {
                 self.create_response(request.body.get("response").and_then(Value::as_object))
             }
-            "response.cancel" => self.cancel_response(request.text("response_id")),
-            kind => Err(refusal(
-                "invalid_event",
-                format!("The simulator does not handle '{kind}'."),
-            )),
+            Kind::ResponseCancel => self.cancel_response(request.text("response_id")),
         }
     }
 

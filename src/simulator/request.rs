@@ -10,9 +10,24 @@ use super::shape::{Field, Shape, TEXT, check_fields, optional, required};
 
 /// One checked client event.
 pub(super) struct Request {
-    pub(super) kind: &'static str,
+    pub(super) kind: Kind,
     pub(super) event_id: Option<String>,
     pub(super) body: Map<String, Value>,
+}
+
+/// The type of a client event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    SessionUpdate,
+    AudioAppend,
+    AudioCommit,
+    AudioClear,
+    ItemCreate,
+    ItemRetrieve,
+    ItemTruncate,
+    ItemDelete,
+    ResponseCreate,
+    ResponseCancel,
 }
 
 /// A frame that is no good event, with the id to answer to.
@@ -43,23 +58,23 @@ impl Request {
     }
 }
 
-fn check(body: &Map<String, Value>) -> Refused<&'static str> {
-    let kind = match body.get("type") {
-        Some(Value::String(kind)) => kind.as_str(),
+fn check(body: &Map<String, Value>) -> Refused<Kind> {
+    let name = match body.get("type") {
+        Some(Value::String(name)) => name.as_str(),
         _ => return Err(refusal("invalid_event", "The 'type' field is missing.")),
     };
-    let Some((kind, fields)) = EVENTS.iter().find(|(name, _)| *name == kind) else {
-        let names: Vec<_> = EVENTS.iter().map(|(name, _)| *name).collect();
-        return Err(invalid_value("type", kind, &names));
+    let Some((_, kind, fields)) = EVENTS.iter().find(|(known, ..)| *known == name) else {
+        let names: Vec<_> = EVENTS.iter().map(|(known, ..)| *known).collect();
+        return Err(invalid_value("type", name, &names));
     };
     if let Some(id) = body.get("event_id").filter(|id| !id.is_null()) {
         Text(512).check(id, "event_id")?;
     }
-    if *kind == "session.update" {
+    if *kind == Kind::SessionUpdate {
         require_session_type(body)?;
     }
     check_fields(body, &["type", "event_id"], fields, "")?;
-    Ok(kind)
+    Ok(*kind)
 }
 
 /// The service looks for the session's type before it looks at anything else.
@@ -72,27 +87,53 @@ fn require_session_type(body: &Map<String, Value>) -> Refused<()> {
 
 const ID: Shape = TEXT;
 
-static EVENTS: &[(&str, &[Field])] = &[
-    ("session.update", &[required("session", Object(SESSION))]),
-    ("input_audio_buffer.append", &[required("audio", TEXT)]),
-    ("input_audio_buffer.commit", &[]),
-    ("input_audio_buffer.clear", &[]),
+static EVENTS: &[(&str, Kind, &[Field])] = &[
+    (
+        "session.update",
+        Kind::SessionUpdate,
+        &[required("session", Object(SESSION))],
+    ),
+    (
+        "input_audio_buffer.append",
+        Kind::AudioAppend,
+        &[required("audio", TEXT)],
+    ),
+    ("input_audio_buffer.commit", Kind::AudioCommit, &[]),
+    ("input_audio_buffer.clear", Kind::AudioClear, &[]),
     (
         "conversation.item.create",
+        Kind::ItemCreate,
         &[required("item", Tagged(ITEM)), optional("previous_item_id", ID)],
     ),
-    ("conversation.item.retrieve", &[required("item_id", ID)]),
+    (
+        "conversation.item.retrieve",
+        Kind::ItemRetrieve,
+        &[required("item_id", ID)],
+    ),
     (
         "conversation.item.truncate",
+        Kind::ItemTruncate,
         &[
             required("item_id", ID),
             required("content_index", Integer(0, i64::MAX)),
             required("audio_end_ms", Integer(0, i64::MAX)),
         ],
     ),
-    ("conversation.item.delete", &[required("item_id", ID)]),
-    ("response.create", &[optional("response", Object(RESPONSE))]),
-    ("response.cancel", &[optional("response_id", ID)]),
+    (
+        "conversation.item.delete",
+        Kind::ItemDelete,
+        &[required("item_id", ID)],
+    ),
+    (
+        "response.create",
+        Kind::ResponseCreate,
+        &[optional("response", Object(RESPONSE))],
+    ),
+    (
+        "response.cancel",
+        Kind::ResponseCancel,
+        &[optional("response_id", ID)],
+    ),
 ];
 
 const MODALITIES: Shape = List(&OneOf(&["text", "audio"]));

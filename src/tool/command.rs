@@ -1,22 +1,30 @@
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{Tool, ToolCall, ToolError, ToolFuture, ToolSpec};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin};
 
-/// A tool that runs a program.
+use super::process_group::ProcessGroup;
+use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+
+/// The most that is kept of a program's stdout, in bytes: far beyond what a model's context holds.
+const OUTPUT_LIMIT: usize = 256 * 1024;
+/// How much of the end of stderr an error quotes, in bytes.
+const STDERR_TAIL: usize = 2 * 1024;
+
+/// A tool that runs a program, without a shell.
+///
+/// The program gets the arguments of the call as one line of JSON on stdin, which it may leave unread; what it
+/// writes to stdout, without line breaks at the end, is the answer. An exit code other than 0 is an error that quotes the
+/// end of stderr. A program that takes too long is ended, and so are the programs it started itself (on Unix);
+/// the same happens when the call is dropped.
 #[derive(Debug, Clone)]
 pub struct CommandTool {
     spec: ToolSpec,
     command: Command,
-}
-
-/// What to run and within which limits.
-#[derive(Debug, Clone)]
-struct Command {
-    program: String,
-    arguments: Vec<String>,
-    directory: Option<PathBuf>,
-    timeout: Duration,
 }
 
 impl CommandTool {
@@ -38,7 +46,8 @@ impl CommandTool {
         Self { spec, command }
     }
 
-    /// Sets the directory the program runs in; a relative program path counts from it too.
+    /// Sets the directory the program runs in. The path of a program counts from it too; a mere name is looked
+    /// up in `PATH`.
     #[must_use]
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.command.directory = Some(directory.into());
@@ -58,7 +67,185 @@ impl Tool for CommandTool {
         &self.spec
     }
 
-    fn call(&self, _call: ToolCall) -> ToolFuture {
-        Box::pin(async { Err(ToolError::new("not yet")) })
+    fn call(&self, call: ToolCall) -> ToolFuture {
+        let command = self.command.clone();
+        Box::pin(async move { command.run(call.arguments).await })
+    }
+}
+
+/// What to run and within which limits.
+#[derive(Debug, Clone)]
+struct Command {
+    program: String,
+    arguments: Vec<String>,
+    directory: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl Command {
+    async fn run(self, arguments: Value) -> Result<ToolOutput, ToolError> {
+        let mut child = self.start()?;
+        let mut group = ProcessGroup::of(&child);
+        let finished = tokio::time::timeout(self.timeout, converse(&mut child, &arguments)).await;
+        let (status, stdout, stderr) = match finished {
+            Ok(finished) => finished.map_err(|error| self.error(format!("failed: {error}")))?,
+            // Returning drops the group, and with it ends every program in it.
+            Err(_) => return Err(self.error(format!("took longer than {:?} and was ended", self.timeout))),
+        };
+        group.ended();
+        if status.success() {
+            return Ok(ToolOutput::Text(stdout.into_text()));
+        }
+        Err(self.error(match stderr.text().trim() {
+            "" => format!("failed ({status}) and wrote nothing to stderr"),
+            stderr => format!("failed ({status}): {stderr}"),
+        }))
+    }
+
+    fn start(&self) -> Result<Child, ToolError> {
+        let mut command = tokio::process::Command::new(self.program_path());
+        command.args(&self.arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        ProcessGroup::prepare(&mut command);
+        command.spawn().map_err(|error| self.not_started(&error))
+    }
+
+    /// Where the program is: a path counts from the directory it runs in, which the operating system alone does
+    /// not see to everywhere.
+    fn program_path(&self) -> PathBuf {
+        match &self.directory {
+            Some(directory) if self.program.contains(std::path::is_separator) => {
+                directory.join(&self.program)
+            }
+            _ => PathBuf::from(&self.program),
+        }
+    }
+
+    fn not_started(&self, error: &io::Error) -> ToolError {
+        let directory = self.directory.as_deref().filter(|directory| !directory.is_dir());
+        self.error(match (error.kind(), directory) {
+            (_, Some(directory)) => format!("can't start: there is no directory {}", directory.display()),
+            (io::ErrorKind::NotFound, None) => self.not_found(),
+            (io::ErrorKind::PermissionDenied, None) => {
+                "can't start: the file is not executable (chmod +x makes it so)".to_owned()
+            }
+            _ => format!("can't start: {error}"),
+        })
+    }
+
+    fn not_found(&self) -> String {
+        let path = self.program_path();
+        if path.is_file() {
+            return "can't start: the interpreter named in its first line is missing".to_owned();
+        }
+        match path.components().count() {
+            1 => "can't start: there is no such program in PATH; install it, or give its path".to_owned(),
+            _ => format!("can't start: there is no file {}", path.display()),
+        }
+    }
+
+    fn error(&self, what: String) -> ToolError {
+        let name = Path::new(&self.program)
+            .file_name()
+            .unwrap_or(self.program.as_ref());
+        ToolError::new(format!("the program `{}` {what}", name.display()))
+    }
+}
+
+/// Feeds the program, takes all it writes, and waits for its end, in this order: as long as it has not been
+/// waited for, its process id stands for nothing else.
+async fn converse(child: &mut Child, arguments: &Value) -> io::Result<(ExitStatus, Head, Tail)> {
+    let (mut stdout, mut stderr) = (Head::default(), Tail::default());
+    let feeding = feed(child.stdin.take(), arguments.to_string());
+    let reading = drain(child.stdout.take(), |bytes| stdout.push(bytes));
+    let complaints = drain(child.stderr.take(), |bytes| stderr.push(bytes));
+    let ((), out, err) = tokio::join!(feeding, reading, complaints);
+    out.and(err)?;
+    Ok((child.wait().await?, stdout, stderr))
+}
+
+/// Writes the arguments and closes stdin. A program may end without having read them, so errors mean nothing.
+async fn feed(stdin: Option<ChildStdin>, arguments: String) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(format!("{arguments}\n").as_bytes()).await;
+        let _ = stdin.shutdown().await;
+    }
+}
+
+/// Reads to the end, so that the program never waits for a reader.
+async fn drain(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let Some(mut stream) = stream else { return Ok(()) };
+    let mut buffer = vec![0; 8 * 1024];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            count => take(&buffer[..count]),
+        }
+    }
+}
+
+/// The beginning of a stream.
+#[derive(Default)]
+struct Head {
+    bytes: Vec<u8>,
+    /// Bytes that came after the limit.
+    left_out: usize,
+}
+
+impl Head {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = OUTPUT_LIMIT - self.bytes.len();
+        let kept = &bytes[..bytes.len().min(room)];
+        self.bytes.extend_from_slice(kept);
+        self.left_out += bytes.len() - kept.len();
+    }
+
+    fn into_text(self) -> String {
+        let text = String::from_utf8_lossy(&self.bytes);
+        match self.left_out {
+            0 => text.trim_end_matches(['\r', '\n']).to_owned(),
+            count => format!(
+                "{}\n[the output was too long; {count} bytes more were left out]",
+                text.trim_end_matches('\u{fffd}')
+            ),
+        }
+    }
+}
+
+/// The end of a stream.
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(excess) = self
+            .bytes
+            .len()
+            .checked_sub(STDERR_TAIL)
+            .filter(|excess| *excess > 0)
+        {
+            self.bytes.drain(..excess);
+            self.cut = true;
+        }
+    }
+
+    fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.bytes);
+        if self.cut {
+            format!("…{}", text.trim_start_matches('\u{fffd}'))
+        } else {
+            text.into_owned()
+        }
     }
 }

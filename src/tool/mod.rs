@@ -9,6 +9,7 @@
 mod command;
 mod function;
 mod output;
+mod process_group;
 
 use std::pin::Pin;
 

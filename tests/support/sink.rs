@@ -1,6 +1,11 @@
 //! A local HTTP server that records requests and answers as the test says.
 //!
 //! Use it with `#[path = "support/sink.rs"] mod sink;`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panicking"
+)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::HashMap;
@@ -216,12 +221,18 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
             gate.wait();
         }
         if write_answer(&mut connection, &answer).is_err() {
-            return;
+            break;
         }
     }
+    // Dropping is not enough: the sink holds the connection too.
+    let _ = connection.shutdown(std::net::Shutdown::Both);
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let http = reader.fill_buf().ok()?.first()?.is_ascii_alphabetic();
+    if !http {
+        return None; // TLS, for one: it would wait for an answer while we wait for a line.
+    }
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let at = Instant::now();

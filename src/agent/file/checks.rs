@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::document::{Content, Node};
-use super::{structure, text};
+use super::{parameters, text};
 use crate::agent::diagnostics::Diagnostic;
 use crate::agent::names::{self, nearest};
 
@@ -71,41 +71,45 @@ impl<'a> Checks<'a> {
         self.findings.mistakes.push(mistake);
     }
 
-    fn names(&self, section_name: &str) -> Vec<&'a str> {
-        section(self.root, section_name).map(|(name, _)| name).collect()
-    }
-
     fn start(&mut self) {
-        let agents = self.names("agents");
-        match self.root.get("start") {
-            Some(node) => {
-                if let Some(start) = Reference::new(node).filter(|start| !agents.contains(&start.name)) {
-                    self.unknown(&start, "agent", &agents);
+        let mut agents = section(self.root, "agents");
+        match (self.root.get("start"), agents.next(), agents.next()) {
+            (Some(start), _, _) => {
+                if let Some(start) = Reference::new(start) {
+                    self.require(&start, "agent");
                 }
             }
-            None if agents.len() > 1 => {
-                let first = section(self.root, "agents").next();
-                let place = first.map_or(0..0, |(_, agent)| agent.key_span.clone());
-                let help = format!("put `start = {:?}` at the top of the file", agents[0]);
-                self.report(
-                    Diagnostic::at(place, "nothing says which of the agents starts")
-                        .label("the first of several agents")
-                        .help(help),
-                );
-            }
-            None => {}
+            (None, Some((name, first)), Some(_)) => self.report(
+                Diagnostic::at(first.key_span.clone(), "nothing says which of the agents starts")
+                    .label("the first of several agents")
+                    .help(format!(
+                        "put `start = {}` at the top of the file",
+                        toml::Value::from(name)
+                    )),
+            ),
+            _ => {}
         }
     }
 
-    /// A reference to something that is not in the file.
-    fn unknown(&mut self, reference: &Reference<'_>, what: &str, known: &[&str]) {
+    /// Whether there is the agent or the tool that is referred to; if not, that is a mistake.
+    fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
+        let section = self.root.get(&format!("{what}s"));
+        if section.is_some_and(|section| section.get(reference.name).is_some()) {
+            return true;
+        }
+        let known: Vec<&str> = section
+            .into_iter()
+            .flat_map(Node::entries)
+            .map(|(name, _)| name)
+            .collect();
         let help = match nearest(reference.written, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("define it under `[{what}s.{}]`", reference.written),
-            None => format!("the {what}s of this file are {}", quoted(known)),
+            None if known.is_empty() => format!("this file defines none; write one under `[{what}s.NAME]`"),
+            None => format!("{what}s of this file: {}", quoted(&known)),
         };
         let message = format!("there is no {what} `{}`", reference.written);
         self.report(Diagnostic::at(reference.node.span.clone(), message).help(help));
+        false
     }
 
     fn agent(&mut self, name: &str, agent: &'a Node) {
@@ -117,17 +121,12 @@ impl<'a> Checks<'a> {
         }
         self.instructions(name, agent);
         let mut visible = Visible::default();
-        let known = self.names("tools");
-        for tool in agent
-            .get("tools")
-            .into_iter()
-            .flat_map(Node::items)
-            .filter_map(Reference::new)
-        {
-            if !known.contains(&tool.name) {
-                self.unknown(&tool, "tool", &known);
-            } else if let Some(mistake) = visible.add(tool.name, &tool, "tool") {
-                self.report(mistake);
+        let tools = agent.get("tools").into_iter().flat_map(Node::items);
+        for tool in tools.filter_map(Reference::new) {
+            if self.require(&tool, "tool") {
+                self.findings
+                    .mistakes
+                    .extend(visible.add(tool.name, &tool, "tool"));
             }
         }
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
@@ -139,9 +138,8 @@ impl<'a> Checks<'a> {
     }
 
     fn handoff(&mut self, target: &Reference<'a>, visible: &mut Visible<'a>) {
-        let agents = self.names("agents");
-        if !agents.contains(&target.name) {
-            return self.unknown(target, "agent", &agents);
+        if !self.require(target, "agent") {
+            return;
         }
         let tool = names::transfer_tool(target.name);
         if !names::is_function_name(&tool) {
@@ -149,12 +147,14 @@ impl<'a> Checks<'a> {
                 "the handoff to this agent would be a function with a name of {} characters",
                 tool.len()
             );
-            let mistake = Diagnostic::at(target.node.span.clone(), message)
-                .help("a function's name has at most 64 characters; give the agent a shorter name");
-            return self.report(mistake);
-        }
-        if let Some(mistake) = visible.add(&tool, target, "handoff") {
-            self.report(mistake);
+            self.report(
+                Diagnostic::at(target.node.span.clone(), message)
+                    .help("a function's name has at most 64 characters; give the agent a shorter name"),
+            );
+        } else {
+            self.findings
+                .mistakes
+                .extend(visible.add(&tool, target, "handoff"));
         }
     }
 
@@ -167,13 +167,17 @@ impl<'a> Checks<'a> {
                 )
                 .help("keep one of them"),
             ),
-            (None, None) if matches!(agent.content, Content::Table(_)) => self.report(
-                Diagnostic::at(
-                    agent.key_span.clone(),
-                    format!("agent `{name}` has no instructions"),
+            (None, None)
+                if matches!(agent.content, Content::Table(_)) && !misspelt(agent, "instructions") =>
+            {
+                self.report(
+                    Diagnostic::at(
+                        agent.key_span.clone(),
+                        format!("agent `{name}` has no instructions"),
+                    )
+                    .help("add `instructions = \"…\"`, or `instructions_file` with the path of a text file"),
                 )
-                .help("add `instructions = \"…\"`, or `instructions_file` with the path of a text file"),
-            ),
+            }
             (None, Some(file)) => self.instructions_file(file),
             _ => {}
         }
@@ -197,36 +201,26 @@ impl<'a> Checks<'a> {
 
     /// A voice can't change once the model has spoken, so all agents need the same (protocol.md section 4).
     fn voices(&mut self) {
+        let own = |agent: &'a Node| agent.get("voice");
         let shared = ["/session/audio/output/voice", "/session/voice"]
             .into_iter()
             .find_map(|at| self.root.at(at));
         let agents: Vec<_> = section(self.root, "agents").collect();
-        let own = |agent: &'a Node| agent.get("voice");
-        // The agent that the others are measured by: one that follows the session, or else the first.
-        let base = agents
-            .iter()
-            .find(|(_, agent)| own(agent).is_none())
-            .or(agents.first());
-        let Some((base_name, base)) = base else { return };
-        let expected = own(base).or(shared).map(Node::to_json);
-        for (name, agent) in &agents {
-            let Some(voice) = own(agent).filter(|voice| Some(voice.to_json()) != expected) else {
-                continue;
-            };
-            let other = match (own(base), shared) {
-                (Some(_), _) => format!("that of `{base_name}`"),
-                (None, Some(_)) => "that of the session".to_owned(),
-                (None, None) => format!("that of `{base_name}`, which is left to the server"),
-            };
-            self.report(
-                Diagnostic::at(
-                    voice.span.clone(),
-                    format!("the voice of `{name}` differs from {other}"),
-                )
-                .help(
-                    "a session can't change its voice once it has spoken: set one `voice` under `[session]`",
-                ),
-            );
+        // What the voices are measured by: the session's, or that of an agent without one, or of the first.
+        let silent = agents.iter().find(|(_, agent)| own(agent).is_none());
+        let (expected, whose) = match (shared, silent, agents.first()) {
+            (Some(shared), _, _) => (Some(shared.to_json()), "that of the session".to_owned()),
+            (None, Some((name, _)), _) => (None, format!("that of `{name}`, which is left to the server")),
+            (None, None, Some((name, first))) => (own(first).map(Node::to_json), format!("that of `{name}`")),
+            (None, None, None) => return,
+        };
+        for (name, agent) in agents {
+            if let Some(voice) = own(agent).filter(|voice| Some(voice.to_json()) != expected) {
+                self.report(
+                    Diagnostic::at(voice.span.clone(), format!("the voice of `{name}` differs from {whose}"))
+                        .help("a session can't change its voice once it has spoken: set one `voice` under `[session]`"),
+                );
+            }
         }
     }
 
@@ -241,8 +235,8 @@ impl<'a> Checks<'a> {
             );
         }
         self.tool_kind(name, tool);
-        if let Some(parameters) = tool.get("parameters") {
-            self.parameters(parameters);
+        if let Some(schema) = tool.get("parameters") {
+            self.findings.mistakes.extend(parameters::check(schema));
         }
     }
 
@@ -251,7 +245,7 @@ impl<'a> Checks<'a> {
             (Some(_), Some(output)) => self.report(
                 Diagnostic::at(output.key_span.clone(), "both `command` and `output` are given").help("keep one of them"),
             ),
-            (None, None) if matches!(tool.content, Content::Table(_)) => self.report(
+            (None, None) if matches!(tool.content, Content::Table(_)) && !misspelt(tool, "command") && !misspelt(tool, "output") => self.report(
                 Diagnostic::at(tool.key_span.clone(), format!("tool `{name}` does nothing"))
                     .help("add `command = [\"program\", \"argument\"]` to run a program, or `output = \"…\"` for a fixed answer"),
             ),
@@ -279,33 +273,6 @@ impl<'a> Checks<'a> {
             );
         }
     }
-
-    fn parameters(&mut self, parameters: &Node) {
-        if parameters.entries().next().is_none() && parameters.kind() != "a table" {
-            return;
-        }
-        let mistakes = structure::check_json_schema(parameters);
-        let broken = !mistakes.is_empty();
-        self.findings.mistakes.extend(mistakes);
-        let kind = parameters.get("type");
-        if broken
-            || kind
-                .and_then(Node::text)
-                .is_some_and(|kind| kind.value == "object")
-        {
-            return;
-        }
-        let place = kind.map_or(&parameters.key_span, |kind| &kind.span);
-        self.report(
-            Diagnostic::at(
-                place.clone(),
-                "the parameters of a tool must be a JSON schema of type `object`",
-            )
-            .help(
-                "write `parameters = { type = \"object\", properties = { city = { type = \"string\" } } }`",
-            ),
-        );
-    }
 }
 
 /// The names that the model of one agent sees, each with what it stands for.
@@ -317,17 +284,24 @@ struct Visible<'a> {
 impl<'a> Visible<'a> {
     /// Adds a name; a mistake if it is taken.
     fn add(&mut self, name: &str, reference: &Reference<'a>, what: &'static str) -> Option<Diagnostic> {
-        let taken = self.seen.insert(name.to_owned(), (what, reference.written))?;
-        let message = match taken {
-            (other, written) if other == what && written == reference.written => {
-                format!("the {what} `{written}` is listed twice")
-            }
-            (other, written) => format!(
-                "the model would see two functions named `{name}`: this {what}, and the {other} `{written}`"
-            ),
-        };
-        Some(Diagnostic::at(reference.node.span.clone(), message).help("remove or rename one of them"))
+        let (other, written) = self.seen.insert(name.to_owned(), (what, reference.written))?;
+        let here = |message: String| Diagnostic::at(reference.node.span.clone(), message);
+        if other == what && written == reference.written {
+            return Some(here(format!("the {what} `{written}` is listed twice")).help("remove one of them"));
+        }
+        let both = format!("this {what}, and the {other} `{written}`");
+        Some(
+            here(format!(
+                "the model would see two functions named `{name}`: {both}"
+            ))
+            .help("rename one of them"),
+        )
     }
+}
+
+/// Whether a table has a key that looks like `key` with a slip; the slip itself is told elsewhere.
+fn misspelt(table: &Node, key: &str) -> bool {
+    table.entries().any(|(other, _)| nearest(other, [key]).is_some())
 }
 
 fn quoted(names: &[&str]) -> String {

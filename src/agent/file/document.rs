@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::ops::Range;
 
 use indexmap::IndexMap;
@@ -59,7 +60,9 @@ impl Node {
         }
         mistakes.extend(errors.into_iter().map(|error| {
             let end = text.len()..text.len();
-            Diagnostic::at(error.span().unwrap_or(end), error.message())
+            let help = (error.message() == "duplicate key")
+                .then_some("a key can be given only once, and so can a table such as `[agents.NAME]`");
+            Diagnostic::at(error.span().unwrap_or(end), error.message()).maybe_help(help)
         }));
         None
     }
@@ -116,7 +119,8 @@ impl Node {
     pub fn to_json(&self) -> Value {
         match &self.content {
             Content::Text(text) => Value::String(text.value.clone()),
-            Content::Integer(number) | Content::Float(number) => Value::Number(number.clone()),
+            Content::Integer(number) => Value::Number(number.clone()),
+            Content::Float(number) => Value::Number(whole(number).unwrap_or_else(|| number.clone())),
             Content::Boolean(flag) => Value::Bool(*flag),
             Content::Array(items) => items.iter().map(Self::to_json).collect(),
             Content::Table(table) => Value::Object(entries_to_json(table)),
@@ -137,10 +141,26 @@ impl Node {
         }
     }
 
+    /// Whether a part of this was taken from the environment.
+    pub fn is_from_environment(&self) -> bool {
+        self.text().is_some_and(|text| text.written != text.value)
+            || self.items().iter().any(Self::is_from_environment)
+            || self.entries().any(|(_, node)| node.is_from_environment())
+    }
+
     /// Whether a mistake in this very value was reported while it was read.
     pub fn is_unusable(&self) -> bool {
         matches!(self.content, Content::Unusable)
     }
+}
+
+/// The integer that a float is equal to. To JSON Schema 24.0 is an integer, so it must be one to serde too.
+fn whole(number: &Number) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: up to here every integer is a float
+    let float = number
+        .as_f64()
+        .filter(|float| float.fract() == 0.0 && float.abs() <= EXACT)?;
+    Some(Number::from(float as i64))
 }
 
 fn entries_to_json(table: &IndexMap<String, Node>) -> Map<String, Value> {
@@ -161,7 +181,7 @@ impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Content {
         let entry = |(key, value): (&Spanned<_>, _)| {
             (
-                String::from(std::borrow::Cow::clone(key.get_ref())),
+                String::from(Cow::clone(key.get_ref())),
                 self.node(value, key.span()),
             )
         };
@@ -181,7 +201,7 @@ impl Reader<'_> {
             DeValue::Table(table) => self.table(table),
             DeValue::Datetime(_) => self.unusable(
                 &span,
-                "a date is not used anywhere in an agent file",
+                "dates are not used in agent files",
                 "quote it to make it a string",
             ),
         };

@@ -39,7 +39,7 @@ impl Failure {
                 format!("`{}` does not name an environment variable", self.reference),
             )
             .help(format!("names are made of letters, digits and `_`; {escape}")),
-            Reason::NotClosed => Diagnostic::at(place, "`${` has no `}`").help(escape),
+            Reason::NotClosed => Diagnostic::at(place, "a `}` is missing after `${`").help(escape),
         }
     }
 }
@@ -83,22 +83,21 @@ fn value_of(text: &str, environment: &Environment) -> Result<(String, usize), Fa
         reference: text[..length].to_owned(),
         reason,
     };
-    let close = text.find('}').ok_or_else(|| fail(2, Reason::NotClosed))?;
+    let name_end = 2 + text[2..].bytes().take_while(|byte| is_name_byte(*byte)).count();
+    let close = text
+        .find('}')
+        .filter(|close| !text[2..*close].contains(['\n', '$']));
+    let close = close.ok_or_else(|| fail(name_end, Reason::NotClosed))?;
     let name = &text[2..close];
-    if name.contains(['\n', '$']) {
-        return Err(fail(2, Reason::NotClosed));
-    }
-    if !is_variable_name(name) {
+    if name_end != close || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(fail(close + 1, Reason::NoName));
     }
     let value = environment(name).ok_or_else(|| fail(close + 1, Reason::Missing))?;
     Ok((value, close + 1))
 }
 
-fn is_variable_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]
@@ -125,14 +124,16 @@ mod tests {
 
     #[test]
     fn every_failure_is_told() {
-        let failures = expand("${A} ${not a name} ${USER_NAME} ${", &ada).unwrap_err();
+        let failures = expand("${A} ${not a name} ${} ${USER_NAME} ${B ${1}", &ada).unwrap_err();
         let reasons: Vec<_> = failures.into_iter().map(|f| (f.reference, f.reason)).collect();
         assert_eq!(
             reasons,
             [
                 ("${A}".to_owned(), Reason::Missing),
                 ("${not a name}".to_owned(), Reason::NoName),
-                ("${".to_owned(), Reason::NotClosed),
+                ("${}".to_owned(), Reason::NoName),
+                ("${B".to_owned(), Reason::NotClosed),
+                ("${1}".to_owned(), Reason::NoName),
             ]
         );
     }

@@ -1,31 +1,80 @@
-//! What to tell people about keys that are easily taken for others.
+//! What to tell people about keys and values that are easily got wrong. Places are JSON pointers into the file.
 
-/// What is right instead of `key` in the table at `pointer`.
+/// What is right instead of the unknown `key` in the table at `pointer`.
 pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
-    let in_session = pointer == "/session";
-    Some(match key {
-        "temperature" if in_session => "the Realtime API no longer has it; leave it out",
-        "instructions" | "handoffs" | "tools" if in_session => {
+    let text = match (steps(pointer).as_slice(), key) {
+        (["session"], "temperature") => "the Realtime API no longer has it; leave it out",
+        (["session"], "model_name") => "did you mean `model`?",
+        (["session"], "instructions" | "handoffs" | "tools") => {
             "it belongs to an agent: put it under `[agents.NAME]`"
         }
-        "model_name" if in_session => "did you mean `model`?",
-        "model" | "voice" | "turn_detection" | "output_modalities" if pointer.is_empty() => {
+        ([], "model" | "voice" | "turn_detection" | "output_modalities") => {
             "all agents share it: put it under `[session]`"
         }
-        "workflow_name" | "group_id" | "metadata" if pointer.is_empty() => "put it under `[tracing]`",
-        "timeout" if pointer.starts_with("/tools/") => "did you mean `timeout_sec`?",
-        "args" if pointer.starts_with("/tools/") => "arguments follow the program in `command`",
-        "agent" if pointer.is_empty() => "did you mean `agents`?",
+        ([], "workflow_name" | "group_id" | "metadata") => "put it under `[tracing]`",
+        ([], "instructions") => "it belongs to an agent: put it under `[agents.NAME]`",
+        (["tools", _], "timeout") => "did you mean `timeout_sec`?",
+        (["tools", _], "args") => "the arguments follow the program in `command`",
         _ => return None,
-    })
+    };
+    Some(text)
 }
 
-/// How to put in a key that is missing.
-pub(super) fn missing_key(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "agents" => {
-            "a file has at least one agent: `[agents.Assistant]`, with `instructions = \"…\"` below it"
+/// An example of what may stand at `pointer`.
+pub(super) fn example(pointer: &str) -> Option<&'static str> {
+    let text = match steps(pointer).as_slice() {
+        ["agents"] | ["agents", _] => "write `[agents.Assistant]`, with `instructions = \"…\"` below it",
+        ["agents", _, "instructions"] => {
+            "instructions of several lines go between `\"\"\"` and `\"\"\"`, or into a file: `instructions_file`"
+        }
+        ["agents", _, "handoffs", ..] => "write the names of agents: `handoffs = [\"Billing\"]`",
+        ["agents", _, "tools", ..] => {
+            "write the names of tools: `tools = [\"get_weather\"]`; each has its own `[tools.NAME]`"
+        }
+        ["tools"] | ["tools", _] => "write `[tools.get_weather]`, with `description = \"…\"` below it",
+        ["tools", _, "description"] => "say what the tool does and when to use it: `description = \"…\"`",
+        ["tools", _, "command", ..] => {
+            "write the program and each of its arguments as a string: `command = [\"date\", \"-u\"]`"
+        }
+        ["tools", _, "timeout_sec"] => "write seconds: `timeout_sec = 10`",
+        ["tools", _, "parameters"] => {
+            "write `parameters = { type = \"object\", properties = { city = { type = \"string\" } } }`"
+        }
+        ["context"] => "write `[context]`, with `name = value` below it",
+        ["session", .., "voice"] | ["session", .., "voice", "id"] | ["agents", _, "voice", ..] => {
+            "write `voice = \"marin\"`, or `voice = { id = \"voice_…\" }` for one of your own"
+        }
+        ["session", .., "turn_detection"] => {
+            "write `turn_detection = { type = \"semantic_vad\" }`, or `\"none\"` to turn it off"
+        }
+        ["session", .., "noise_reduction" | "input_audio_noise_reduction"] => {
+            "write `{ type = \"near_field\" }` or `{ type = \"far_field\" }`, or `\"none\"` to turn it off"
+        }
+        [
+            "session",
+            ..,
+            "transcription" | "input_audio_transcription",
+            "model",
+        ] => "name the model: `model = \"gpt-4o-mini-transcribe\"`",
+        ["session", .., "turn_detection", "type"] => {
+            "write `type = \"semantic_vad\"`, or `type = \"server_vad\"` to go by loudness"
+        }
+        [
+            "session",
+            ..,
+            "format" | "input_audio_format" | "output_audio_format",
+            "type",
+        ] => "write `type = \"audio/pcm\"`, `\"audio/pcmu\"` or `\"audio/pcma\"`",
+        ["session", "model"] => "write the name of a model: `model = \"gpt-realtime-2.1\"`",
+        ["session", "include"] => "write a list: `include = [\"…\"]`",
+        ["session", "output_modalities", ..] => {
+            "write `[\"audio\"]` or `[\"text\"]`; audio comes with a transcript"
         }
         _ => return None,
-    })
+    };
+    Some(text)
+}
+
+fn steps(pointer: &str) -> Vec<&str> {
+    pointer.split('/').skip(1).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree that knows
 //! where each value stands (`document`), with values from the environment put in (`environment`); its shape is
-//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`), and agents are
+//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `parameters`), and agents are
 //! made of it (`build`).
 
 mod build;
@@ -10,6 +10,7 @@ mod checks;
 mod document;
 mod environment;
 mod hints;
+mod parameters;
 mod schema;
 mod session;
 mod structure;
@@ -112,4 +113,72 @@ fn read(
             ))
         })
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every string of these may be replaced by one that comes from the environment.
+    const FILES: [&str; 2] = [
+        include_str!("../../../tests/agent_files/valid/everything.toml"),
+        include_str!("../../../tests/agent_files/invalid/parameters_bad_schema.toml"),
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn values_from_the_environment_are_never_shown(
+            file in prop::sample::select(FILES.as_slice()),
+            places in prop::collection::vec(0..10_000_usize, 1..4),
+        ) {
+            let mut pieces: Vec<String> = file.split('"').map(str::to_owned).collect();
+            for place in places {
+                let strings = pieces.len() / 2;
+                pieces[place % strings * 2 + 1] = "${SECRET}".to_owned();
+            }
+            let text = pieces.join("\"");
+            let secret = |name: &str| (name == "SECRET" || name == "CARGO_PKG_NAME").then(|| "s3cret".to_owned());
+            let read = AgentFile::parse_with("file.toml", &text, Path::new("tests/agent_files/valid"), &secret);
+            if let Err(mistakes) = read {
+                let shown = format!("{mistakes:?} {}", mistakes.render(true));
+                prop_assert!(!shown.contains("s3cret"), "{}", shown);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_validator_says_of_a_useless_schema_is_not_shown_either() {
+        let text = r#"
+            [agents.A]
+            instructions = "Be helpful."
+            [tools.t]
+            description = "Does it."
+            output = "done"
+            parameters = { type = "object", "$id" = "${SECRET}" }
+        "#;
+        let bad_uri = |_: &str| Some("http://[s3cret".to_owned());
+        let mistakes = AgentFile::parse_with("file.toml", text, Path::new("."), &bad_uri).unwrap_err();
+        assert!(
+            mistakes.to_string().contains("this JSON schema is of no use"),
+            "{mistakes}"
+        );
+        assert!(!mistakes.to_string().contains("s3cret"), "{mistakes}");
+    }
+
+    #[test]
+    fn values_from_the_environment_reach_the_agents() {
+        let text =
+            "[agents.A]\ninstructions = \"Hi ${NAME}, $${NAME} {{ name }}\"\n[context]\nname = \"${NAME}\"";
+        let ada = |name: &str| (name == "NAME").then(|| "Ada".to_owned());
+        let file = AgentFile::parse_with("file.toml", text, Path::new("."), &ada).unwrap();
+        assert_eq!(
+            file.agents.get("A").unwrap().instructions,
+            "Hi Ada, ${NAME} {{ name }}"
+        );
+        assert_eq!(file.agents.context["name"], "Ada");
+    }
 }

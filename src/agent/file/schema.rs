@@ -112,7 +112,8 @@ pub(super) struct ToolSection {
 pub(super) fn json_schema() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(close))
-        .with_transform(RecursiveTransform(without_null));
+        .with_transform(RecursiveTransform(without_null))
+        .with_transform(RecursiveTransform(bound));
     settings
         .into_generator()
         .into_root_schema_for::<FileContent>()
@@ -146,5 +147,12 @@ fn without_null(schema: &mut Schema) {
                 schema.insert(key, value);
             });
         }
+    }
+}
+
+/// States the largest number of a `u32`, which the schema else only hints at.
+fn bound(schema: &mut Schema) {
+    if schema.get("format") == Some(&json!("uint32")) && schema.get("maximum").is_none() {
+        schema.insert("maximum".to_owned(), json!(u32::MAX));
     }
 }

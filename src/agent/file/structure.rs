@@ -36,32 +36,16 @@ pub(super) fn check(root: &Node) -> Vec<Diagnostic> {
     }
 }
 
-/// All that is wrong with a JSON schema that the file holds at `node`.
-pub(super) fn check_json_schema(node: &Node) -> Vec<Diagnostic> {
-    let value = node.to_json();
+/// All the mistakes that `validator` finds in `node`, where no more is known of its schema than they say.
+pub(super) fn explain_all(node: &Node, validator: &Validator) -> Vec<Diagnostic> {
     let explainer = Explainer {
         root: node,
         schema: &Value::Null,
     };
-    let meta = jsonschema::draft202012::meta::validator();
-    let mistakes: Vec<_> = meta
-        .iter_errors(&value)
+    validator
+        .iter_errors(&node.to_json())
         .flat_map(|error| explainer.explain(&error))
-        .collect();
-    if !mistakes.is_empty() {
-        return mistakes;
-    }
-    // A schema may follow the rules and still be of no use, such as one with a broken pattern.
-    match jsonschema::draft202012::new(&value) {
-        Ok(_) => Vec::new(),
-        Err(error) => {
-            let place = explainer.place(error.instance_path().as_str());
-            vec![Diagnostic::at(
-                place.span.clone(),
-                format!("this JSON schema is of no use: {}", error.masked()),
-            )]
-        }
-    }
+        .collect()
 }
 
 /// Puts the findings of a validator into words.
@@ -78,66 +62,106 @@ impl Explainer<'_> {
     }
 
     fn explain(&self, error: &ValidationError<'_>) -> Vec<Diagnostic> {
-        let node = self.place(error.instance_path().as_str());
+        use ValidationErrorKind as Kind;
+        let pointer = error.instance_path().as_str();
+        let node = self.place(pointer);
         if node.is_unusable() {
             return Vec::new();
         }
         match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
+            Kind::AdditionalProperties { unexpected } => unexpected
                 .iter()
                 .map(|key| self.unknown_key(error, node, key))
                 .collect(),
-            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                self.explain_branches(error, node, context)
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                self.explain_branches(error, context)
             }
-            _ => vec![self.explain_one(error, node)],
-        }
-    }
-
-    fn explain_one(&self, error: &ValidationError<'_>, node: &Node) -> Diagnostic {
-        use ValidationErrorKind as Kind;
-        let here = |message: String| Diagnostic::at(node.span.clone(), message);
-        match error.kind() {
-            Kind::Required { property } => self.missing_key(error, node, property),
+            Kind::Required { property } => self.missing_key(error, node, property).into_iter().collect(),
             Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. } => {
-                mismatch(node, &expectations(error))
+                vec![self.mismatch(pointer, &expectations(error))]
             }
-            Kind::Minimum { .. } | Kind::Maximum { .. } => here(self.out_of_range(error)),
-            Kind::MinItems { .. } | Kind::MaxItems { .. } => here(self.wrong_length(error, "item")),
-            Kind::MaxLength { limit } => here(format!("too long: at most {limit} characters are allowed")),
-            Kind::MinProperties { .. } => here("this table is empty".to_owned()),
-            _ => here(error.masked().to_string()),
+            _ => vec![
+                Diagnostic::at(node.span.clone(), self.out_of_bounds(error))
+                    .maybe_help(self.example(pointer)),
+            ],
         }
     }
 
     fn unknown_key(&self, error: &ValidationError<'_>, table: &Node, key: &str) -> Diagnostic {
-        let known: Vec<&str> = self
-            .keyword(error, "properties")
-            .and_then(Value::as_object)
-            .map(|properties| properties.keys().map(String::as_str).collect())
-            .unwrap_or_default();
+        let known = self.known_keys(error);
         let span = table.get(key).map_or(&table.span, |node| &node.key_span);
         let help = hints::unknown_key(error.instance_path().as_str(), key)
             .map(str::to_owned)
             .or_else(|| nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?")))
-            .unwrap_or_else(|| format!("the keys known here are {}", listed(&known, "and", '`')));
+            .unwrap_or_else(|| format!("known keys here: {}", listed(&known, "and", '`')));
         Diagnostic::at(span.clone(), format!("unknown key `{key}`")).help(help)
     }
 
-    fn missing_key(&self, error: &ValidationError<'_>, table: &Node, property: &Value) -> Diagnostic {
-        let key = property.as_str().unwrap_or_default();
-        let description = self
-            .keyword(error, "properties")
-            .and_then(|properties| properties.get(key)?.get("description")?.as_str());
-        Diagnostic::at(table.key_span.clone(), format!("`{key}` is missing")).maybe_help(
-            hints::missing_key(key)
-                .map(str::to_owned)
-                .or_else(|| description.map(|text| format!("`{key}`: {text}"))),
+    /// A missing key is no mistake of its own where an unknown one looks like it.
+    fn missing_key(&self, error: &ValidationError<'_>, table: &Node, property: &Value) -> Option<Diagnostic> {
+        let key = property.as_str()?;
+        let known = self.known_keys(error);
+        let mut unknown = table
+            .entries()
+            .map(|(key, _)| key)
+            .filter(|key| !known.contains(key));
+        if unknown.any(|unknown| nearest(unknown, known.iter().copied()) == Some(key)) {
+            return None;
+        }
+        let example = self.example(&format!("{}/{key}", error.instance_path()));
+        let mistake = Diagnostic::at(table.key_span.clone(), format!("`{key}` is missing"));
+        Some(mistake.maybe_help(example))
+    }
+
+    fn known_keys(&self, error: &ValidationError<'_>) -> Vec<&str> {
+        let properties = self.keyword(error, "properties").and_then(Value::as_object);
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect()
+    }
+
+    /// An example of what may stand at `pointer`. Only of agent files examples are known.
+    fn example(&self, pointer: &str) -> Option<&'static str> {
+        if self.schema.is_null() {
+            None
+        } else {
+            hints::example(pointer)
+        }
+    }
+
+    /// The mistake of a value that is none of what was expected.
+    fn mismatch(&self, pointer: &str, expected: &[String]) -> Diagnostic {
+        let node = self.place(pointer);
+        let words: Vec<&str> = expected.iter().map(String::as_str).collect();
+        let near = node.text().and_then(|text| nearest_word(&text.written, &words));
+        let found = match node.text() {
+            Some(_) if words.iter().any(|word| word.starts_with('"')) => String::new(),
+            _ => format!(", found {}", node.kind()),
+        };
+        let help = near.map(|near| format!("did you mean {near}?"));
+        Diagnostic::at(
+            node.span.clone(),
+            format!("expected {}{found}", listed(&words, "or", ' ')),
         )
+        .maybe_help(help.or_else(|| self.example(pointer).map(str::to_owned)))
+    }
+
+    /// What is wrong with a number, a length or a count.
+    fn out_of_bounds(&self, error: &ValidationError<'_>) -> String {
+        use ValidationErrorKind as Kind;
+        match error.kind() {
+            Kind::Minimum { .. } | Kind::Maximum { .. } => self.out_of_range(error),
+            Kind::MinItems { .. } | Kind::MaxItems { .. } => self.wrong_length(error),
+            Kind::MaxLength { limit } => format!("too long: at most {limit} characters are allowed"),
+            Kind::MinProperties { .. } => "at least one entry is expected here".to_owned(),
+            _ => error.masked().to_string(),
+        }
     }
 
     fn out_of_range(&self, error: &ValidationError<'_>) -> String {
-        let limit = |name| self.keyword(error, name).map(Value::to_string);
+        let limit = |name| self.keyword(error, name).and_then(Value::as_f64);
         match (limit("minimum"), limit("maximum")) {
             (Some(least), Some(most)) => format!("out of range: it must be from {least} to {most}"),
             (Some(least), None) => format!("out of range: it must be at least {least}"),
@@ -146,12 +170,12 @@ impl Explainer<'_> {
         }
     }
 
-    fn wrong_length(&self, error: &ValidationError<'_>, unit: &str) -> String {
+    fn wrong_length(&self, error: &ValidationError<'_>) -> String {
         let limit = |name| self.keyword(error, name).and_then(Value::as_u64);
         match (limit("minItems"), limit("maxItems")) {
-            (Some(1), Some(1)) => format!("exactly one {unit} is expected here"),
-            (Some(least), Some(most)) => format!("from {least} to {most} {unit}s are expected here"),
-            (Some(1), None) => format!("at least one {unit} is expected here"),
+            (Some(1), Some(1)) => "exactly one item is expected here".to_owned(),
+            (Some(least), Some(most)) => format!("{least} to {most} items are expected here"),
+            (Some(1), None) => "at least one item is expected here".to_owned(),
             _ => error.masked().to_string(),
         }
     }
@@ -166,7 +190,6 @@ impl Explainer<'_> {
     fn explain_branches(
         &self,
         error: &ValidationError<'_>,
-        node: &Node,
         branches: &[Vec<ValidationError<'_>>],
     ) -> Vec<Diagnostic> {
         let here = error.instance_path().as_str();
@@ -174,23 +197,21 @@ impl Explainer<'_> {
             .iter()
             .filter(|errors| !errors.iter().any(|error| is_mismatch(error, here)));
         let candidates: Vec<_> = of_its_kind.collect();
-        let best = candidates
+        let nearest = candidates
             .iter()
             .min_by_key(|errors| (errors.iter().any(is_wrong_tag), errors.len()));
-        let Some(best) = best else {
-            return vec![mismatch(node, &expectations(error))];
+        let Some(nearest) = nearest else {
+            return vec![self.mismatch(here, &expectations(error))];
         };
-        let tags = candidates
-            .iter()
-            .flat_map(|errors| errors.iter())
-            .filter(|error| is_wrong_tag(error));
-        match best.iter().find(|error| is_wrong_tag(error)) {
-            Some(wrong) => {
-                let tags: Vec<_> = tags.flat_map(expectations).collect();
-                vec![mismatch(self.place(wrong.instance_path().as_str()), &tags)]
-            }
-            None => best.iter().flat_map(|error| self.explain(error)).collect(),
-        }
+        let Some(wrong) = nearest.iter().find(|error| is_wrong_tag(error)) else {
+            return nearest.iter().flat_map(|error| self.explain(error)).collect();
+        };
+        let all = candidates.iter().flat_map(|errors| errors.iter());
+        let tags: Vec<_> = all
+            .filter(|error| is_wrong_tag(error))
+            .flat_map(expectations)
+            .collect();
+        vec![self.mismatch(wrong.instance_path().as_str(), &tags)]
     }
 }
 
@@ -231,34 +252,30 @@ fn expectations(error: &ValidationError<'_>) -> Vec<String> {
             .collect(),
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             let mut all: Vec<String> = Vec::new();
-            for expectation in context
+            let words = context
                 .iter()
-                .filter_map(|errors| errors.first())
-                .flat_map(expectations)
-            {
-                if !all.contains(&expectation) {
-                    all.push(expectation);
+                .filter_map(|errors| most_telling(errors))
+                .flat_map(expectations);
+            words.for_each(|word| {
+                if !all.contains(&word) {
+                    all.push(word)
                 }
-            }
+            });
             all
         }
         _ => Vec::new(),
     }
 }
 
-/// The mistake of a value that is none of what was expected.
-fn mismatch(node: &Node, expected: &[String]) -> Diagnostic {
-    let words: Vec<&str> = expected.iter().map(String::as_str).collect();
-    let near = node.text().and_then(|text| nearest_word(&text.written, &words));
-    let found = match node.text() {
-        Some(_) if words.iter().all(|word| word.starts_with('"')) => String::new(),
-        _ => format!(", found {}", node.kind()),
+/// A list of words says more than "a string".
+fn most_telling<'a, 'b>(errors: &'a [ValidationError<'b>]) -> Option<&'a ValidationError<'b>> {
+    let is_list = |error: &&ValidationError<'_>| {
+        matches!(
+            error.kind(),
+            ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. }
+        )
     };
-    Diagnostic::at(
-        node.span.clone(),
-        format!("expected {}{found}", listed(&words, "or", ' ')),
-    )
-    .maybe_help(near.map(|near| format!("did you mean {near}?")))
+    errors.iter().find(is_list).or(errors.first())
 }
 
 fn nearest_word<'a>(written: &str, words: &[&'a str]) -> Option<&'a str> {

@@ -88,6 +88,8 @@ pub(crate) struct History {
     nodes: Vec<Option<Node>>,
     /// Where items are. The id of a tool's output leads to its call, so that what follows it finds its place.
     index: HashMap<Id, usize>,
+    /// The answer that grows, and where it is: nearly every delta is for the same item as the one before.
+    growing: Option<(Id, usize)>,
     first: Option<usize>,
     last: Option<usize>,
 }
@@ -145,13 +147,25 @@ impl History {
         words: &str,
         spoken: bool,
     ) -> Option<Id> {
-        let item = self.get_mut(item_id)?;
+        let place = self.find_growing(item_id)?;
+        let item = &mut self.nodes.get_mut(place)?.as_mut()?.item;
         if let HistoryItem::Message { content, .. } = item
             && let Some(text) = words_at(content, content_index, spoken)
         {
             text.push_str(words);
         }
         Some(item.id().clone())
+    }
+
+    fn find_growing(&mut self, item_id: &str) -> Option<usize> {
+        if let Some((id, place)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(*place);
+        }
+        let (id, place) = self.index.get_key_value(item_id)?;
+        self.growing = Some((id.clone(), *place));
+        Some(*place)
     }
 
     /// Sets what a part of an answer says in the end.
@@ -234,6 +248,7 @@ impl History {
 
     /// Takes an item out; says whether it was there.
     pub(super) fn remove(&mut self, item_id: &str) -> bool {
+        self.growing = None;
         let Some(place) = self.index.remove(item_id) else {
             return false;
         };
@@ -250,6 +265,11 @@ impl History {
 
     /// The id of a known item, shared with its entry.
     pub(super) fn known(&self, item_id: &str) -> Option<Id> {
+        if let Some((id, _)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(id.clone());
+        }
         self.index.get_key_value(item_id).map(|(id, _)| id.clone())
     }
 

@@ -1,6 +1,8 @@
 //! What the simulator says: a [`Brain`] makes the outputs of a response from all that a model would see.
 
+mod arguments;
 mod auto;
+mod fit;
 
 pub use auto::AutoBrain;
 

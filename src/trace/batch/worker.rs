@@ -48,6 +48,10 @@ pub(super) async fn run(exporter: impl SpanExporter, queue: Arc<Queue>, config: 
             () = at(closing) => {}
         }
     };
+    // What came to its end in this very moment is not lost.
+    while let Some(result) = worker.exports.try_join_next_with_id() {
+        worker.settle(result);
+    }
     worker.queue.stop(left_because);
 }
 

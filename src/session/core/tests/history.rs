@@ -227,6 +227,18 @@ fn a_removed_item_is_gone_and_told() {
 }
 
 #[test]
+fn an_item_that_is_back_under_its_old_id_grows() {
+    let mut rig = Rig::open();
+    rig.created("r1");
+    rig.message_added("a", None, "assistant");
+    rig.transcript("r1", "a", "old");
+    rig.server(json!({"type": "conversation.item.deleted", "item_id": "a"}));
+    rig.message_added("a", None, "assistant");
+    rig.transcript("r1", "a", "new");
+    assert_eq!(rig.words(), ["new"]);
+}
+
+#[test]
 fn the_beta_dialect_reads_the_same() {
     let mut rig = Rig::open();
     rig.server(

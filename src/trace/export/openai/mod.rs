@@ -20,8 +20,10 @@ use crate::trace::processor::Loss;
 use request::Group;
 pub use retry::RetryPolicy;
 
-/// How much of an answer is read: enough for the error's code, and for the connection to be used again.
+/// How much of an answer is read, and for how long: enough for the error's code, and for the connection to be used
+/// again. What matters is known by the status already.
 const ANSWER_BYTES: usize = 64 * 1024;
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// Sends batches to the OpenAI traces endpoint, or to another that takes the same form.
 ///

@@ -5,9 +5,10 @@ use reqwest::{Client, Method, Request, Response};
 use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::sanitize::{may_need_it, sanitize};
-use super::{ANSWER_BYTES, OpenAiExporter};
+use super::{ANSWER_BYTES, ANSWER_TIME, OpenAiExporter};
 use crate::trace::export::{Item, wire};
 use crate::trace::{ApiKey, SpanRecord};
 
@@ -138,11 +139,14 @@ pub(super) async fn error_code(mut response: Response, key: &ApiKey) -> Option<S
     }
 
     let mut answer = Vec::new();
-    while answer.len() < ANSWER_BYTES
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        answer.extend_from_slice(&chunk);
-    }
+    let read = async {
+        while answer.len() < ANSWER_BYTES
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            answer.extend_from_slice(&chunk);
+        }
+    };
+    let _ = timeout(ANSWER_TIME, read).await;
     let Answer { error } = serde_json::from_slice(&answer).ok()?;
     error
         .code
