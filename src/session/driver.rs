@@ -20,7 +20,7 @@ use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::protocol::{ClientEvent, ServerEvent};
 use crate::tool::{ToolError, ToolOutput};
 use crate::trace::Timestamp;
-use crate::transport::{ConnectError, Connection, Endpoint, Incoming};
+use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
 
 /// Frames handled before the other sources get a look.
 const BURST: usize = 64;
@@ -132,7 +132,7 @@ impl Driver {
     }
 
     async fn wait(&mut self) -> Wake {
-        let can_read = self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
+        let can_read = self.can_read();
         let can_take = self.undelivered.len() < MAX_UNDELIVERED
             && self.connection.as_ref().is_none_or(Connection::has_room);
         let until = self.core.deadline();
@@ -152,6 +152,11 @@ impl Driver {
             _ = &mut self.nobody_listens => Wake::Dropped,
             () = sleep(remaining.unwrap_or_default()), if remaining.is_some() => Wake::Deadline,
         }
+    }
+
+    /// Whether there is room for what the server says.
+    fn can_read(&self) -> bool {
+        self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -180,28 +185,20 @@ impl Driver {
     }
 
     /// Handles what came in, and what came right behind it: many small frames at once are the rule.
-    fn on_incoming(&mut self, first: Incoming) {
-        let mut incoming = Some(first);
-        for _ in 0..BURST {
+    fn on_incoming(&mut self, mut incoming: Incoming) {
+        for left in (0..BURST).rev() {
             match incoming {
-                Some(Incoming::Frame(frame)) => self.on_frame(frame),
-                Some(Incoming::Closed(mut close)) => {
-                    close.reason = self.endpoint.scrub(&close.reason);
-                    self.connection = None;
-                    return self.input(Input::Closed(close));
-                }
-                None => return,
+                Incoming::Frame(frame) => self.on_frame(frame),
+                Incoming::Closed(close) => return self.on_closed(close),
             }
             self.carry_out();
-            let can_read = !self.ended && self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
-            incoming = if can_read {
-                self.connection.as_mut().and_then(Connection::try_next)
-            } else {
-                None
-            };
-        }
-        if let Some(Incoming::Frame(frame)) = incoming {
-            self.on_frame(frame);
+            if left == 0 || self.ended || !self.can_read() {
+                return;
+            }
+            match self.connection.as_mut().and_then(Connection::try_next) {
+                Some(next) => incoming = next,
+                None => return,
+            }
         }
     }
 
@@ -226,6 +223,16 @@ impl Driver {
             Ok(event) => self.input(Input::Server(event)),
             Err(error) => self.input(Input::Unreadable(error)),
         }
+    }
+
+    /// The connection has ended. What came before is heard first, whether or not a tool still runs in line.
+    fn on_closed(&mut self, mut close: CloseReason) {
+        while let Some(frame) = self.backlog.pop_front() {
+            self.handle_frame(&frame);
+            self.carry_out_once();
+        }
+        close.reason = self.endpoint.scrub(&close.reason);
+        self.input(Input::Closed(close));
     }
 
     /// Handles the frames that waited for a tool.
