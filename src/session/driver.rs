@@ -216,12 +216,13 @@ impl Driver {
             self.deliver(SessionEvent::RawServerEvent { event });
         }
         match ServerEvent::parse(frame) {
-            Ok(event) if !event.is_delta() && self.endpoint.is_quoted_in(frame) => {
+            Ok(event) if event.is_delta() || !self.endpoint.is_quoted_in(frame) => {
+                self.input(Input::Server(event));
+            }
+            _ => {
                 let clean = self.endpoint.scrub(frame);
                 self.input(ServerEvent::parse(&clean).map_or_else(Input::Unreadable, Input::Server));
             }
-            Ok(event) => self.input(Input::Server(event)),
-            Err(error) => self.input(Input::Unreadable(error)),
         }
     }
 
