@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -28,16 +28,16 @@ const BURST: usize = 64;
 const MAX_BACKLOG: usize = 1024;
 /// Events that may wait for room in the application's queue while requests are still taken.
 const MAX_UNDELIVERED: usize = 4096;
-/// How long the last events may take to be read, and cut-off tools to stop.
-const END_LIMIT: Duration = Duration::from_secs(2);
+/// How long tools that are cut off may take to stop.
+const TOOLS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The driver's ends of all channels.
 pub(super) struct Channels {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) events: mpsc::Sender<SessionEvent>,
     pub(super) opened: oneshot::Sender<Result<(), SessionError>>,
-    /// Ends when the application has dropped the session.
-    pub(super) nobody_listens: oneshot::Receiver<()>,
+    /// Told when the application closes the session or drops it.
+    pub(super) closing: Arc<Notify>,
     pub(super) over: watch::Sender<bool>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Driver {
     events: mpsc::Sender<SessionEvent>,
     /// Taken when the session is open or has failed to open.
     opened: Option<oneshot::Sender<Result<(), SessionError>>>,
-    nobody_listens: oneshot::Receiver<()>,
+    closing: Arc<Notify>,
     /// Set at the very end; dropping it unset counts as well.
     over: watch::Sender<bool>,
     /// The agent being resolved.
@@ -85,7 +85,7 @@ enum Wake {
     Connected(Result<Connection, ConnectError>),
     Tool(Result<(TaskId, ToolResult), JoinError>),
     Delivered,
-    Dropped,
+    Closing,
     Deadline,
 }
 
@@ -106,7 +106,7 @@ impl Driver {
             requests: channels.requests,
             events: channels.events,
             opened: Some(channels.opened),
-            nobody_listens: channels.nobody_listens,
+            closing: channels.closing,
             over: channels.over,
             resolving: None,
             connecting: None,
@@ -128,7 +128,13 @@ impl Driver {
             self.on_wake(wake);
             self.carry_out();
         }
-        self.wind_up().await;
+        let (events, last_events) = self.wind_up().await;
+        // As long as the application holds the session it may read to the end; this ends when it drops it.
+        for event in last_events {
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn wait(&mut self) -> Wake {
@@ -149,7 +155,7 @@ impl Driver {
             }
             result = finished(&mut self.resolving), if self.resolving.is_some() => Wake::Resolved(result),
             result = finished(&mut self.connecting), if self.connecting.is_some() => Wake::Connected(result),
-            _ = &mut self.nobody_listens => Wake::Dropped,
+            () = self.closing.notified() => Wake::Closing,
             () = sleep(remaining.unwrap_or_default()), if remaining.is_some() => Wake::Deadline,
         }
     }
@@ -164,7 +170,7 @@ impl Driver {
         match wake {
             Wake::Incoming(incoming) => self.on_incoming(incoming),
             Wake::Request(Some(request)) => self.on_request(request),
-            Wake::Request(None) | Wake::Dropped => self.input(Input::Command(Command::Close)),
+            Wake::Request(None) | Wake::Closing => self.close(),
             Wake::Resolved(result) => {
                 self.resolving = None;
                 self.input(Input::Resolved(result));
@@ -262,6 +268,17 @@ impl Driver {
         }
     }
 
+    /// Ends the session, after all that was asked of it before. That is taken even when there is no room for more, so
+    /// that neither a server nor an application that reads nothing can keep a session from closing.
+    fn close(&mut self) {
+        self.requests.close();
+        while let Ok(request) = self.requests.try_recv() {
+            self.on_request(request);
+            self.carry_out_once();
+        }
+        self.input(Input::Command(Command::Close));
+    }
+
     fn on_tool(&mut self, done: Result<(TaskId, ToolResult), JoinError>) {
         let (task, result) = match done {
             Ok((task, result)) => (task, result),
@@ -355,24 +372,15 @@ impl Driver {
         }
     }
 
-    /// The session is over: tools are stopped, the connection closed, the last events handed over.
-    async fn wind_up(mut self) {
-        let _ = timeout(END_LIMIT, self.tools.shutdown()).await;
+    /// The session is over: tools are stopped and the connection closed. Gives the events not yet handed over.
+    async fn wind_up(mut self) -> (mpsc::Sender<SessionEvent>, VecDeque<SessionEvent>) {
+        let _ = timeout(TOOLS_LIMIT, self.tools.shutdown()).await;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
         self.switches.clear();
         self.over.send_replace(true);
-        let last_events = std::mem::take(&mut self.undelivered);
-        let events = self.events.clone();
-        let _ = timeout(END_LIMIT, async move {
-            for event in last_events {
-                if events.send(event).await.is_err() {
-                    return;
-                }
-            }
-        })
-        .await;
+        (self.events.clone(), std::mem::take(&mut self.undelivered))
     }
 }
 
