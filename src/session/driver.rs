@@ -144,7 +144,7 @@ impl Driver {
         let until = self.core.deadline();
         let remaining = until.map(|until| until.saturating_duration_since(Timestamp::now()));
         tokio::select! {
-            incoming = next(&mut self.connection), if can_read && self.connection.is_some() => Wake::Incoming(incoming),
+            incoming = next(&mut self.connection, can_read), if self.connection.is_some() => Wake::Incoming(incoming),
             request = self.requests.recv(), if can_take => Wake::Request(request),
             Some(done) = self.tools.join_next_with_id() => Wake::Tool(done),
             permit = self.events.reserve(), if !self.undelivered.is_empty() => {
@@ -399,9 +399,11 @@ impl Drop for Driver {
     }
 }
 
-async fn next(connection: &mut Option<Connection>) -> Incoming {
+/// What comes in, if there is room for it; what goes out is written in any case.
+async fn next(connection: &mut Option<Connection>, can_read: bool) -> Incoming {
     match connection {
-        Some(connection) => connection.next().await,
+        Some(connection) if can_read => connection.next().await,
+        Some(connection) => match connection.only_write().await {},
         None => std::future::pending().await,
     }
 }
