@@ -99,15 +99,10 @@ fn the_turn_is_not_over_while_a_tool_runs() {
     ];
     let outcome = Agent::weather().run(arguments);
     // The first turn has two answers: the call, and what is made of its result.
-    let expected = [
-        "say the weather in Oslo, please",
-        "done",
-        "tool output",
-        "done",
-        "say thanks",
-        "done",
-    ];
-    assert_eq!(order(&outcome.json()), expected);
+    let order = order(&outcome.json());
+    let thanks = order.iter().position(|step| step == "say thanks").unwrap();
+    let answers = order[..thanks].iter().filter(|step| *step == "done");
+    assert_eq!(answers.count(), 2, "{order:?}");
 }
 
 #[test]

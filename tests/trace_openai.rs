@@ -12,8 +12,9 @@ mod sink;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use realtime_run::Secret;
 use realtime_run::trace::{
-    ApiKey, BatchConfig, BatchProcessor, Context, OpenAiExporter, RetryPolicy, ShutdownReport, SpanData,
+    BatchConfig, BatchProcessor, Context, OpenAiExporter, RetryPolicy, ShutdownReport, SpanData,
     SpanProcessor, Tracer,
 };
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ fn quick() -> RetryPolicy {
 fn exporter(url: &str) -> OpenAiExporter {
     OpenAiExporter::new(Some(url))
         .unwrap()
-        .api_key(ApiKey::new(KEY))
+        .api_key(Secret::new(KEY))
         .retry(quick())
 }
 
@@ -138,7 +139,7 @@ fn traces_with_keys_of_their_own_go_in_requests_of_their_own() {
     for key in [Some("sk-A"), Some("sk-B"), None, Some("sk-A")] {
         let mut trace = tracer.trace(key.unwrap_or("default"));
         if let Some(key) = key {
-            trace = trace.api_key(ApiKey::new(key).unwrap());
+            trace = trace.api_key(Secret::new(key).unwrap());
         }
         record(&trace.start().context(), 1);
     }
@@ -431,7 +432,7 @@ fn a_key_is_in_no_debug_output_log_or_error() {
         seen += &format!("{exporter:?}");
         let processor = Arc::new(BatchProcessor::new(exporter));
         let tracer = Tracer::builder().processor(Arc::clone(&processor)).build();
-        let trace = tracer.trace("T").api_key(ApiKey::new(KEY).unwrap());
+        let trace = tracer.trace("T").api_key(Secret::new(KEY).unwrap());
         seen += &format!("{trace:?}");
         let trace = trace.start();
         let span = trace.context().span(SpanData::agent("A"));
@@ -441,7 +442,7 @@ fn a_key_is_in_no_debug_output_log_or_error() {
     }
     let broken = OpenAiExporter::new(None)
         .unwrap()
-        .api_key(ApiKey::new(&format!("{KEY}\u{7}")));
+        .api_key(Secret::new(format!("{KEY}\u{7}")));
     seen += &format!("{broken:?}");
     let report = run(broken, 1);
     assert!(

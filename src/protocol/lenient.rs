@@ -7,6 +7,8 @@ use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::Id;
+
 /// A null or unfit value reads as the default, so that one odd field never costs a whole event
 /// (protocol.md, traps 1 and 2).
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -16,6 +18,12 @@ where
 {
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// An id; the empty string is none, as some servers write it.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+    let id: Option<Id> = or_default(deserializer)?;
+    Ok(id.filter(|id| !id.is_empty()))
 }
 
 /// Keeps apart a field that is absent (`None`) and one that is null (`Some(None)`).

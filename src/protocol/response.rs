@@ -8,7 +8,7 @@ use super::{ApiError, Id, Item, Usage, lenient};
 #[serde(default)]
 pub struct Response {
     /// The id; some servers leave it out.
-    #[serde(deserialize_with = "lenient::or_default")]
+    #[serde(deserialize_with = "lenient::id")]
     pub id: Option<Id>,
     /// How far it has come.
     #[serde(deserialize_with = "lenient::or_default")]
@@ -29,6 +29,13 @@ pub struct Response {
     /// What the client attached to it.
     #[serde(deserialize_with = "lenient::or_default")]
     pub metadata: Option<Map<String, Value>>,
+}
+
+impl Response {
+    /// Whether it stands outside every conversation, as far as the server says.
+    pub fn is_out_of_band(&self) -> bool {
+        self.conversation_id == Some(None)
+    }
 }
 
 /// How far a response has come.

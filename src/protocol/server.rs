@@ -104,7 +104,7 @@ pub struct ItemEvent {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct OutputItem {
     /// The answer, where the server says.
-    #[serde(default, deserialize_with = "lenient::or_default")]
+    #[serde(default, deserialize_with = "lenient::id")]
     pub response_id: Option<Id>,
     /// The item.
     pub item: Item,

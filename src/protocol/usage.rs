@@ -26,12 +26,13 @@ pub struct Usage {
 impl Usage {
     /// Adds another response's tokens: a sum for billing, not the size of a context.
     pub fn add(&mut self, other: &Self) {
-        self.total_tokens += other.total();
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
+        add(&mut self.total_tokens, other.total());
+        add(&mut self.input_tokens, other.input_tokens);
+        add(&mut self.output_tokens, other.output_tokens);
         self.input_token_details.add(&other.input_token_details);
-        self.output_token_details.text_tokens += other.output_token_details.text_tokens;
-        self.output_token_details.audio_tokens += other.output_token_details.audio_tokens;
+        let (own, more) = (&mut self.output_token_details, &other.output_token_details);
+        add(&mut own.text_tokens, more.text_tokens);
+        add(&mut own.audio_tokens, more.audio_tokens);
     }
 
     /// The total, worked out where the server left it out.
@@ -39,9 +40,14 @@ impl Usage {
         if self.total_tokens > 0 {
             self.total_tokens
         } else {
-            self.input_tokens + self.output_tokens
+            self.input_tokens.saturating_add(self.output_tokens)
         }
     }
+}
+
+/// The numbers are a server's: whatever they are, they must not overflow.
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }
 
 /// Input tokens by modality; the cached ones are part of the others.
@@ -67,13 +73,14 @@ pub struct InputTokenDetails {
 
 impl InputTokenDetails {
     fn add(&mut self, other: &Self) {
-        self.text_tokens += other.text_tokens;
-        self.audio_tokens += other.audio_tokens;
-        self.image_tokens += other.image_tokens;
-        self.cached_tokens += other.cached_tokens;
-        self.cached_tokens_details.text_tokens += other.cached_tokens_details.text_tokens;
-        self.cached_tokens_details.audio_tokens += other.cached_tokens_details.audio_tokens;
-        self.cached_tokens_details.image_tokens += other.cached_tokens_details.image_tokens;
+        add(&mut self.text_tokens, other.text_tokens);
+        add(&mut self.audio_tokens, other.audio_tokens);
+        add(&mut self.image_tokens, other.image_tokens);
+        add(&mut self.cached_tokens, other.cached_tokens);
+        let (own, more) = (&mut self.cached_tokens_details, &other.cached_tokens_details);
+        add(&mut own.text_tokens, more.text_tokens);
+        add(&mut own.audio_tokens, more.audio_tokens);
+        add(&mut own.image_tokens, more.image_tokens);
     }
 }
 

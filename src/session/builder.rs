@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::core::{Core, CoreOptions};
 use super::driver::{Channels, Driver};
@@ -96,25 +96,18 @@ impl SessionBuilder {
         let (requests, incoming_requests) = mpsc::channel(MAX_REQUESTS);
         let (outgoing_events, events) = mpsc::channel(MAX_EVENTS);
         let (opened, is_open) = oneshot::channel();
-        let (listening, nobody_listens) = oneshot::channel();
+        let closing = Arc::new(Notify::new());
         let (over, is_over) = watch::channel(false);
         let channels = Channels {
             requests: incoming_requests,
             events: outgoing_events,
             opened,
-            nobody_listens,
+            closing: Arc::clone(&closing),
             over,
         };
-        let driver = Driver::new(
-            core,
-            self.agents,
-            endpoint,
-            self.open_limit,
-            self.raw_events,
-            channels,
-        );
+        let driver = Driver::new(core, self.agents, endpoint, self.raw_events, channels);
         tokio::spawn(driver.run());
-        let session = Session::new(requests, events, is_over, listening, trace_id);
+        let session = Session::new(requests, events, closing, is_over, trace_id);
         is_open.await.map_err(|_| SessionError::Ended)??;
         Ok(session)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -20,7 +20,7 @@ use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::protocol::{ClientEvent, ServerEvent};
 use crate::tool::{ToolError, ToolOutput};
 use crate::trace::Timestamp;
-use crate::transport::{ConnectError, Connection, Endpoint, Incoming};
+use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
 
 /// Frames handled before the other sources get a look.
 const BURST: usize = 64;
@@ -28,16 +28,16 @@ const BURST: usize = 64;
 const MAX_BACKLOG: usize = 1024;
 /// Events that may wait for room in the application's queue while requests are still taken.
 const MAX_UNDELIVERED: usize = 4096;
-/// How long the last events may take to be read, and cut-off tools to stop.
-const END_LIMIT: Duration = Duration::from_secs(2);
+/// How long tools that are cut off may take to stop.
+const TOOLS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The driver's ends of all channels.
 pub(super) struct Channels {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) events: mpsc::Sender<SessionEvent>,
     pub(super) opened: oneshot::Sender<Result<(), SessionError>>,
-    /// Ends when the application has dropped the session.
-    pub(super) nobody_listens: oneshot::Receiver<()>,
+    /// Told when the application closes the session or drops it.
+    pub(super) closing: Arc<Notify>,
     pub(super) over: watch::Sender<bool>,
 }
 
@@ -50,20 +50,20 @@ pub(super) struct Driver {
     now: Timestamp,
     agents: Arc<Agents>,
     endpoint: Arc<Endpoint>,
-    open_limit: Duration,
     raw_events: bool,
     requests: mpsc::Receiver<Request>,
     events: mpsc::Sender<SessionEvent>,
     /// Taken when the session is open or has failed to open.
     opened: Option<oneshot::Sender<Result<(), SessionError>>>,
-    nobody_listens: oneshot::Receiver<()>,
+    closing: Arc<Notify>,
     /// Set at the very end; dropping it unset counts as well.
     over: watch::Sender<bool>,
     /// The agent being resolved.
     resolving: Work<Result<Arc<ResolvedAgent>, ResolveError>>,
     /// The connection being opened.
-    connecting: Work<Result<Connection, ConnectError>>,
-    connection: Option<Connection>,
+    connecting: Work<Result<Box<Connection>, ConnectError>>,
+    /// Boxed, as are the two above: what wakes the driver is passed about, and these are large.
+    connection: Option<Box<Connection>>,
     tools: JoinSet<ToolResult>,
     /// Which call each tool's task serves, to tell also when it panics.
     calls: HashMap<TaskId, String>,
@@ -83,10 +83,10 @@ enum Wake {
     Incoming(Incoming),
     Request(Option<Request>),
     Resolved(Result<Arc<ResolvedAgent>, ResolveError>),
-    Connected(Result<Connection, ConnectError>),
+    Connected(Result<Box<Connection>, ConnectError>),
     Tool(Result<(TaskId, ToolResult), JoinError>),
     Delivered,
-    Dropped,
+    Closing,
     Deadline,
 }
 
@@ -95,7 +95,6 @@ impl Driver {
         core: Core,
         agents: Arc<Agents>,
         endpoint: Endpoint,
-        open_limit: Duration,
         raw_events: bool,
         channels: Channels,
     ) -> Self {
@@ -104,12 +103,11 @@ impl Driver {
             now: Timestamp::now(),
             agents,
             endpoint: Arc::new(endpoint),
-            open_limit,
             raw_events,
             requests: channels.requests,
             events: channels.events,
             opened: Some(channels.opened),
-            nobody_listens: channels.nobody_listens,
+            closing: channels.closing,
             over: channels.over,
             resolving: None,
             connecting: None,
@@ -131,17 +129,26 @@ impl Driver {
             self.on_wake(wake);
             self.carry_out();
         }
-        self.wind_up().await;
+        let (events, last_events) = self.wind_up().await;
+        // As long as the application holds the session it may read to the end; this ends when it drops it.
+        for event in last_events {
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn wait(&mut self) -> Wake {
-        let can_read = self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
+        let can_read = self.can_read();
         let can_take = self.undelivered.len() < MAX_UNDELIVERED
-            && self.connection.as_ref().is_none_or(Connection::has_room);
+            && self
+                .connection
+                .as_ref()
+                .is_none_or(|connection| connection.has_room());
         let until = self.core.deadline();
         let remaining = until.map(|until| until.saturating_duration_since(Timestamp::now()));
         tokio::select! {
-            incoming = next(&mut self.connection), if can_read && self.connection.is_some() => Wake::Incoming(incoming),
+            incoming = next(&mut self.connection, can_read), if self.connection.is_some() => Wake::Incoming(incoming),
             request = self.requests.recv(), if can_take => Wake::Request(request),
             Some(done) = self.tools.join_next_with_id() => Wake::Tool(done),
             permit = self.events.reserve(), if !self.undelivered.is_empty() => {
@@ -152,9 +159,14 @@ impl Driver {
             }
             result = finished(&mut self.resolving), if self.resolving.is_some() => Wake::Resolved(result),
             result = finished(&mut self.connecting), if self.connecting.is_some() => Wake::Connected(result),
-            _ = &mut self.nobody_listens => Wake::Dropped,
+            () = self.closing.notified() => Wake::Closing,
             () = sleep(remaining.unwrap_or_default()), if remaining.is_some() => Wake::Deadline,
         }
+    }
+
+    /// Whether there is room for what the server says.
+    fn can_read(&self) -> bool {
+        self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -162,7 +174,7 @@ impl Driver {
         match wake {
             Wake::Incoming(incoming) => self.on_incoming(incoming),
             Wake::Request(Some(request)) => self.on_request(request),
-            Wake::Request(None) | Wake::Dropped => self.input(Input::Command(Command::Close)),
+            Wake::Request(None) | Wake::Closing => self.close(),
             Wake::Resolved(result) => {
                 self.resolving = None;
                 self.input(Input::Resolved(result));
@@ -183,28 +195,24 @@ impl Driver {
     }
 
     /// Handles what came in, and what came right behind it: many small frames at once are the rule.
-    fn on_incoming(&mut self, first: Incoming) {
-        let mut incoming = Some(first);
-        for _ in 0..BURST {
+    fn on_incoming(&mut self, mut incoming: Incoming) {
+        for left in (0..BURST).rev() {
             match incoming {
-                Some(Incoming::Frame(frame)) => self.on_frame(frame),
-                Some(Incoming::Closed(mut close)) => {
-                    close.reason = self.endpoint.scrub(&close.reason);
-                    self.connection = None;
-                    return self.input(Input::Closed(close));
-                }
-                None => return,
+                Incoming::Frame(frame) => self.on_frame(frame),
+                Incoming::Closed(close) => return self.on_closed(close),
             }
             self.carry_out();
-            let can_read = !self.ended && self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG;
-            incoming = if can_read {
-                self.connection.as_mut().and_then(Connection::try_next)
-            } else {
-                None
-            };
-        }
-        if let Some(Incoming::Frame(frame)) = incoming {
-            self.on_frame(frame);
+            if left == 0 || self.ended || !self.can_read() {
+                return;
+            }
+            match self
+                .connection
+                .as_mut()
+                .and_then(|connection| connection.try_next())
+            {
+                Some(next) => incoming = next,
+                None => return,
+            }
         }
     }
 
@@ -222,13 +230,24 @@ impl Driver {
             self.deliver(SessionEvent::RawServerEvent { event });
         }
         match ServerEvent::parse(frame) {
-            Ok(event) if !event.is_delta() && self.endpoint.is_quoted_in(frame) => {
+            Ok(event) if event.is_delta() || !self.endpoint.is_quoted_in(frame) => {
+                self.input(Input::Server(event));
+            }
+            _ => {
                 let clean = self.endpoint.scrub(frame);
                 self.input(ServerEvent::parse(&clean).map_or_else(Input::Unreadable, Input::Server));
             }
-            Ok(event) => self.input(Input::Server(event)),
-            Err(error) => self.input(Input::Unreadable(error)),
         }
+    }
+
+    /// The connection has ended. What came before is heard first, whether or not a tool still runs in line.
+    fn on_closed(&mut self, mut close: CloseReason) {
+        while let Some(frame) = self.backlog.pop_front() {
+            self.handle_frame(&frame);
+            self.carry_out_once();
+        }
+        close.reason = self.endpoint.scrub(&close.reason);
+        self.input(Input::Closed(close));
     }
 
     /// Handles the frames that waited for a tool.
@@ -255,6 +274,17 @@ impl Driver {
                 let _ = reply.send(self.core.history().cloned().collect());
             }
         }
+    }
+
+    /// Ends the session, after all that was asked of it before. That is taken even when there is no room for more, so
+    /// that neither a server nor an application that reads nothing can keep a session from closing.
+    fn close(&mut self) {
+        self.requests.close();
+        while let Ok(request) = self.requests.try_recv() {
+            self.on_request(request);
+            self.carry_out_once();
+        }
+        self.input(Input::Command(Command::Close));
     }
 
     fn on_tool(&mut self, done: Result<(TaskId, ToolResult), JoinError>) {
@@ -289,7 +319,7 @@ impl Driver {
                         async move { agents.resolve(&agent).await.map(Arc::new) },
                     ));
                 }
-                Output::Connect => self.connect(),
+                Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
                 Output::Switched { ticket, result } => {
                     if let Some(reply) = self.switches.remove(&ticket) {
@@ -326,11 +356,11 @@ impl Driver {
         }
     }
 
-    fn connect(&mut self) {
-        let (endpoint, limit) = (Arc::clone(&self.endpoint), self.open_limit);
+    fn connect(&mut self, limit: Duration) {
+        let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
         self.connecting = Some(Box::pin(async move {
-            Connection::open(&endpoint, &model, limit).await
+            Connection::open(&endpoint, &model, limit).await.map(Box::new)
         }));
     }
 
@@ -350,24 +380,15 @@ impl Driver {
         }
     }
 
-    /// The session is over: tools are stopped, the connection closed, the last events handed over.
-    async fn wind_up(mut self) {
-        let _ = timeout(END_LIMIT, self.tools.shutdown()).await;
+    /// The session is over: tools are stopped and the connection closed. Gives the events not yet handed over.
+    async fn wind_up(mut self) -> (mpsc::Sender<SessionEvent>, VecDeque<SessionEvent>) {
+        let _ = timeout(TOOLS_LIMIT, self.tools.shutdown()).await;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
         self.switches.clear();
         self.over.send_replace(true);
-        let last_events = std::mem::take(&mut self.undelivered);
-        let events = self.events.clone();
-        let _ = timeout(END_LIMIT, async move {
-            for event in last_events {
-                if events.send(event).await.is_err() {
-                    return;
-                }
-            }
-        })
-        .await;
+        (self.events.clone(), std::mem::take(&mut self.undelivered))
     }
 }
 
@@ -386,9 +407,11 @@ impl Drop for Driver {
     }
 }
 
-async fn next(connection: &mut Option<Connection>) -> Incoming {
+/// What comes in, if there is room for it; what goes out is written in any case.
+async fn next(connection: &mut Option<Box<Connection>>, can_read: bool) -> Incoming {
     match connection {
-        Some(connection) => connection.next().await,
+        Some(connection) if can_read => connection.next().await,
+        Some(connection) => match connection.only_write().await {},
         None => std::future::pending().await,
     }
 }

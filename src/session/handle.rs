@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::command::Command;
 use super::{HistoryItem, SessionBuilder, SessionError, SessionEvent};
@@ -58,8 +58,6 @@ pub struct Session {
     events: mpsc::Receiver<SessionEvent>,
     /// Events taken from the queue and not yet handed out, the next one last.
     batch: Vec<SessionEvent>,
-    /// Tells the driver by being dropped that nobody listens any more, even while handles are left.
-    _listening: oneshot::Sender<()>,
 }
 
 /// Says things to a session, from any task. Cheap to clone.
@@ -69,6 +67,8 @@ pub struct Session {
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
     requests: mpsc::Sender<Request>,
+    /// Ends the session, however many requests wait.
+    closing: Arc<Notify>,
     /// Becomes true when the session is over: spans finished, connection closed.
     over: watch::Receiver<bool>,
     trace_id: Option<TraceId>,
@@ -83,12 +83,13 @@ impl Session {
     pub(super) fn new(
         requests: mpsc::Sender<Request>,
         events: mpsc::Receiver<SessionEvent>,
+        closing: Arc<Notify>,
         over: watch::Receiver<bool>,
-        listening: oneshot::Sender<()>,
         trace_id: Option<TraceId>,
     ) -> Self {
         let handle = SessionHandle {
             requests,
+            closing,
             over,
             trace_id,
         };
@@ -96,7 +97,6 @@ impl Session {
             handle,
             events,
             batch: Vec::with_capacity(BATCH),
-            _listening: listening,
         }
     }
 
@@ -116,6 +116,13 @@ impl Session {
     /// A handle for other tasks.
     pub fn handle(&self) -> SessionHandle {
         self.handle.clone()
+    }
+}
+
+/// Nobody listens any more, so the session ends, even while handles are left.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.handle.closing.notify_one();
     }
 }
 
@@ -248,10 +255,11 @@ impl SessionHandle {
         answer.await.map_err(|_| SessionError::Ended)
     }
 
-    /// Ends the session and waits until it is over: spans finished, connection closed. Closing twice, or from two tasks
-    /// at once, is fine.
+    /// Ends the session and waits until it is over: spans finished, connection closed. What was said before goes out
+    /// first. Takes a few seconds at most, whatever the server and the tools do. Closing twice, or from two tasks at
+    /// once, is fine.
     pub async fn close(&self) {
-        let _ = self.command(Command::Close).await;
+        self.closing.notify_one();
         self.closed().await;
     }
 

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Response};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
@@ -119,6 +121,16 @@ impl Connection {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// Writes what is queued and leaves what comes in unread, so that the server is made to wait. Never ends by itself;
+    /// a failure to write shows in [`Self::next`].
+    pub async fn only_write(&mut self) -> Infallible {
+        poll_fn(|cx| {
+            let _ = self.poll_write(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
     /// A frame that is already here, if there is one: it spares the cost of waiting when many come at once.
     pub fn try_next(&mut self) -> Option<Incoming> {
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -193,11 +205,23 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Sends what is queued and a close frame, within a second.
+    /// Sends what is queued and a close frame, and waits for the server's: within a second. Leaving at once with
+    /// something unread would reset the connection, and the server might lose what was sent last.
     pub async fn close(mut self) {
+        let goodbye = CloseFrame {
+            code: CloseCode::Normal,
+            reason: Utf8Bytes::default(),
+        };
         let _ = timeout(CLOSE_LIMIT, async {
-            poll_fn(|cx| self.poll_write(cx)).await?;
-            self.socket.close(None).await
+            // If the server has closed, nothing more can be written, but its close frame is still to be answered.
+            let _ = poll_fn(|cx| self.poll_write(cx)).await;
+            self.socket.close(Some(goodbye)).await?;
+            while poll_fn(|cx| Pin::new(&mut self.socket).poll_next(cx))
+                .await
+                .transpose()?
+                .is_some()
+            {}
+            Ok::<_, WsError>(())
         })
         .await;
     }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use url::Url;
 
 use crate::secret::Secret;
@@ -5,16 +7,21 @@ use crate::secret::Secret;
 /// Where sessions connect when nothing else is said.
 const OPENAI: &str = "https://api.openai.com/v1";
 
+/// The length, in bytes, of the shortest credential that is taken out of what a server says. Servers that need no key
+/// are often given a word such as `none` or `x`, and replacing that would garble what they say.
+const MIN_SECRET: usize = 8;
+
 /// A Realtime server and the credentials for it (protocol.md sections 1.1 and 1.2).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     url: Url,
     key: Option<Secret>,
-    headers: Vec<(String, Secret)>,
+    /// Values may be credentials, so none is shown; an empty value is `None`.
+    headers: Vec<(String, Option<Secret>)>,
 }
 
 /// What the user says of the server; all of it optional.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct EndpointOptions {
     /// The server's URL: `ws`, `wss`, or an API's base address with `http` or `https`.
     pub url: Option<String>,
@@ -93,7 +100,7 @@ impl Endpoint {
             None => None,
         };
         let has_own_credentials = options.headers.iter().any(|(name, _)| is_credential(name))
-            || url.query_pairs().any(|(name, _)| name == "api-key");
+            || url.query_pairs().any(|(name, _)| is_credential(&name));
         if key.is_none() && provider != Provider::Other && !has_own_credentials {
             return Err(EndpointError::NoKey {
                 variable: provider.key_variable().to_owned(),
@@ -101,7 +108,7 @@ impl Endpoint {
         }
         let mut endpoint = Self {
             url,
-            key: key.map(Secret::new),
+            key: key.and_then(Secret::new),
             headers: Vec::new(),
         };
         if provider == Provider::OpenAi || named_base {
@@ -144,7 +151,10 @@ impl Endpoint {
         }
         for (name, value) in &self.headers {
             headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
-            headers.push((name, value.expose().to_owned()));
+            let value = value
+                .as_ref()
+                .map_or_else(String::new, |value| value.expose().to_owned());
+            headers.push((name, value));
         }
         headers
     }
@@ -166,31 +176,61 @@ impl Endpoint {
     /// `text` without any of the credentials: a server may quote them back.
     pub(crate) fn scrub(&self, text: &str) -> String {
         self.credentials()
-            .fold(text.to_owned(), |text, secret| secret.scrub(&text))
+            .fold(text.to_owned(), |text, secret| text.replace(&secret, "***"))
     }
 
     /// Whether `text` holds any of the credentials.
     pub(crate) fn is_quoted_in(&self, text: &str) -> bool {
-        self.credentials().any(|secret| text.contains(secret.expose()))
+        self.credentials().any(|secret| text.contains(&secret))
     }
 
-    /// The key, and the headers that are credentials, without the word `Bearer`.
-    fn credentials(&self) -> impl Iterator<Item = Secret> {
+    /// What must be shown nowhere: the key, headers that are credentials without the word before them, and a key in
+    /// the URL.
+    fn credentials(&self) -> impl Iterator<Item = String> {
         let headers = self
             .headers
             .iter()
             .filter(|(name, _)| is_credential(name))
-            .map(|(_, value)| value);
-        self.key
-            .iter()
-            .chain(headers)
-            .filter(|secret| !secret.expose().is_empty())
-            .map(|secret| {
-                secret
-                    .expose()
-                    .strip_prefix("Bearer ")
-                    .map_or_else(|| secret.clone(), Secret::new)
-            })
+            .filter_map(|(_, value)| {
+                let value = value.as_ref()?.expose();
+                let value = value.rsplit_once(' ').map_or(value, |(_, value)| value);
+                Some(
+                    value
+                        .strip_prefix("openai-insecure-api-key.")
+                        .unwrap_or(value)
+                        .to_owned(),
+                )
+            });
+        let in_url = self
+            .url
+            .query_pairs()
+            .filter(|(name, _)| is_credential(name))
+            .map(|(_, value)| value.into_owned());
+        let key = self.key.iter().map(|key| key.expose().to_owned());
+        key.chain(headers)
+            .chain(in_url)
+            .filter(|secret| secret.len() >= MIN_SECRET)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &without_secrets(self.url.as_str()))
+            .field("key", &self.key)
+            .field("headers", &self.headers)
+            .finish()
+    }
+}
+
+impl fmt::Debug for EndpointOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("EndpointOptions")
+            .field("url", &self.url.as_deref().map(without_secrets))
+            .field("api_key_env", &self.api_key_env)
+            .field("headers", &names)
+            .finish()
     }
 }
 
@@ -242,8 +282,12 @@ fn default_base(env: &impl Fn(&str) -> Option<String>) -> String {
     }
 }
 
-fn is_credential(header: &str) -> bool {
-    header.eq_ignore_ascii_case("authorization") || header.eq_ignore_ascii_case("api-key")
+/// Whether a header, or a parameter of a URL, of that name lets one in. Browsers' way of sending a key is a
+/// subprotocol (protocol.md section 1.2).
+fn is_credential(name: &str) -> bool {
+    ["authorization", "api-key", "x-api-key", "sec-websocket-protocol"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// An address as it may be shown: without its query and without credentials.
@@ -384,7 +428,7 @@ mod tests {
     fn the_users_header_wins() {
         let endpoint = Endpoint::new("ws://h")
             .unwrap()
-            .with_key(Secret::new("k"))
+            .with_key(Secret::new("k").unwrap())
             .with_header("authorization", "mine");
         let headers = endpoint.headers();
         assert_eq!(
@@ -420,12 +464,41 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_hides_credentials() {
-        let endpoint = Endpoint::new("ws://h")
+    fn every_kind_of_credential_is_scrubbed_and_a_placeholder_is_not() {
+        let endpoint = Endpoint::new("ws://h?api-key=url-planted")
             .unwrap()
-            .with_key(Secret::new("planted"))
+            .with_key(Secret::new("key-planted").unwrap())
+            .with_header("Authorization", "Basic basic-planted")
+            .with_header(
+                "Sec-WebSocket-Protocol",
+                "realtime, openai-insecure-api-key.sub-planted",
+            )
+            .with_header("X-Team", "harmless-header");
+        let quoted =
+            "url-planted key-planted basic-planted openai-insecure-api-key.sub-planted harmless-header";
+        assert_eq!(
+            endpoint.scrub(quoted),
+            "*** *** *** openai-insecure-api-key.*** harmless-header"
+        );
+        let placeholder = Endpoint::new("ws://h")
+            .unwrap()
+            .with_key(Secret::new("x").unwrap());
+        assert_eq!(placeholder.scrub("six boxes"), "six boxes");
+        assert!(!placeholder.is_quoted_in("six boxes"));
+    }
+
+    #[test]
+    fn debug_output_hides_credentials() {
+        let endpoint = Endpoint::new("ws://h?api-key=planted")
+            .unwrap()
+            .with_key(Secret::new("planted").unwrap())
             .with_header("x", "planted");
         assert!(!format!("{endpoint:?}").contains("planted"));
-        assert_eq!(endpoint.scrub("your key planted is bad"), "your key *** is bad");
+        let options = EndpointOptions {
+            url: Some("ws://h?api-key=planted".into()),
+            api_key_env: None,
+            headers: vec![("authorization".into(), "planted".into())],
+        };
+        assert!(!format!("{options:?}").contains("planted"));
     }
 }

@@ -27,7 +27,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The handshake took too long.
-    #[error("{host} did not complete the handshake within {} s", limit.as_secs())]
+    #[error("{host} did not complete the handshake within {limit:?}")]
     Timeout {
         /// The server.
         host: String,

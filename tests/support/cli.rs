@@ -8,12 +8,14 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -158,6 +160,10 @@ impl Seen {
         seen
     }
 
+    fn shows(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.text.lock().unwrap().0).contains(text)
+    }
+
     fn wait_until(&self, mut done: impl FnMut(&str, bool) -> bool) -> String {
         let text = self.text.lock().unwrap();
         let show = |text: &(Vec<u8>, bool)| String::from_utf8_lossy(&text.0).into_owned();
@@ -181,17 +187,17 @@ impl Child {
         }
     }
 
-    /// Starts it with a stdout that nobody reads.
-    pub fn start_unread(mut command: Command) -> (Self, std::process::ChildStdout) {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts it with a stdout that nobody reads yet.
+    pub fn start_unread(mut command: Command) -> (Self, Unread) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        command.stdout(writer.try_clone().unwrap()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let unread = process.stdout.take().unwrap();
         let child = Self {
             stdout: Seen::follow(std::io::empty()),
             stderr: Seen::follow(process.stderr.take().unwrap()),
             process,
         };
-        (child, unread)
+        (child, Unread { reader, writer })
     }
 
     /// Writes to its stdin. A program that has ended already does not matter.
@@ -217,6 +223,23 @@ impl Child {
         self.stderr.wait_until(|seen, _| seen.contains(text))
     }
 
+    /// Waits until `text` is on either.
+    pub fn wait_for_any(&self, text: &str) {
+        let both = [&self.stdout, &self.stderr];
+        let started = Instant::now();
+        while !both.iter().any(|stream| stream.shows(text)) {
+            assert!(started.elapsed() < LIMIT, "waited in vain for {text}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The names of its threads.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+        tasks.filter_map(|task| name(task.ok()?).ok()).collect()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub fn signal(&self, name: &str) {
         let id = self.process.id();
@@ -234,6 +257,32 @@ impl Child {
         // It has let go of its streams, so it is ending.
         let code = self.process.wait().unwrap().code();
         Outcome { code, stdout, stderr }
+    }
+}
+
+/// A stdout that nobody reads.
+pub struct Unread {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Unread {
+    /// Waits until nothing more fits in.
+    pub fn wait_until_full(&self) {
+        let started = Instant::now();
+        loop {
+            let mut ready = [PollFd::new(self.writer.as_fd(), PollFlags::POLLOUT)];
+            if poll(&mut ready, PollTimeout::ZERO).unwrap() == 0 {
+                return;
+            }
+            assert!(started.elapsed() < LIMIT, "the pipe never filled up");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The end to read from.
+    pub fn into_reader(self) -> PipeReader {
+        self.reader
     }
 }
 

@@ -41,7 +41,9 @@ impl SlowServer {
             .enable_all()
             .build()
             .unwrap();
-        let simulator = runtime.block_on(Simulator::bind_with("127.0.0.1:0", options)).unwrap();
+        let simulator = runtime
+            .block_on(Simulator::bind_with("127.0.0.1:0", options))
+            .unwrap();
         Self {
             simulator: Some(simulator),
             runtime,

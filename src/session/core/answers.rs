@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::responses::Standing;
-use super::{Core, Phase, tell};
+use super::{Core, tell};
 use crate::protocol::{
     AudioDelta, ClientEvent, Id, InputTranscript, ItemRef, PartText, Response, ResponseStatus, ServerEvent,
     TextDelta,
@@ -13,9 +13,6 @@ use crate::session::SessionEvent;
 impl Core {
     /// Handles the events that make up nearly all of the traffic. Says whether this was one.
     pub(super) fn on_delta(&mut self, event: &ServerEvent<'_>) -> bool {
-        if self.phase != Phase::Open {
-            return false;
-        }
         match event {
             ServerEvent::AudioDelta(delta) => self.on_audio(delta),
             ServerEvent::TextDelta(delta) => self.on_words(delta, false),
@@ -42,7 +39,7 @@ impl Core {
         let item_id = match self.responses.standing(response_id) {
             Standing::Late => return,
             Standing::Outside => Id::from(&**item_id),
-            Standing::Live => self.history.append(item_id, *content_index, delta, spoken),
+            Standing::Live => self.keep_words(item_id, *content_index, delta, spoken),
         };
         let (content_index, delta) = (*content_index, delta.to_string());
         self.emit(if spoken {
@@ -58,6 +55,16 @@ impl Core {
                 delta,
             }
         });
+    }
+
+    /// Adds words to their entry of the conversation; some servers never announce one.
+    fn keep_words(&mut self, item_id: &str, content_index: u32, words: &str, spoken: bool) -> Id {
+        let kept = self.history.append(item_id, content_index, words, spoken);
+        kept.unwrap_or_else(|| {
+            tell(&mut self.outputs, self.history.begin_answer(item_id));
+            self.history.append(item_id, content_index, words, spoken);
+            self.item_id(item_id)
+        })
     }
 
     fn on_audio(&mut self, delta: &AudioDelta<'_>) {
@@ -90,33 +97,45 @@ impl Core {
     }
 
     pub(super) fn on_words_done(&mut self, done: PartText, spoken: bool) {
-        if self.responses.standing(&done.part.response_id) == Standing::Live {
-            self.history
-                .set_words(&done.part.item_id, done.part.content_index, done.text, spoken);
+        let PartText { part, text } = done;
+        if self.responses.standing(&part.response_id) != Standing::Live {
+            return;
         }
+        if self.history.known(&part.item_id).is_none() {
+            tell(&mut self.outputs, self.history.begin_answer(&part.item_id));
+        }
+        self.history
+            .set_words(&part.item_id, part.content_index, text, spoken);
     }
 
     pub(super) fn on_response_created(&mut self, response: Response) {
-        let outside = response.conversation_id == Some(None);
+        if self.responses.has_begun(response.id.as_ref()) {
+            return;
+        }
+        let outside = response.is_out_of_band();
         let (in_conversation, cancel) = self.sequencer.created(response.id.as_ref(), outside);
         let Some(agent) = self.charge.agent() else { return };
         let name = agent.name.clone();
         self.responses
             .begin(response.id.clone(), agent.clone(), !in_conversation);
+        if let Some(cancel) = cancel {
+            self.responses.mute(response.id.as_ref());
+            self.send("cancel", cancel);
+        }
         self.emit(SessionEvent::AgentStart {
             agent: name,
             response_id: response.id,
         });
-        if let Some(cancel) = cancel {
-            self.responses.mute(None);
-            self.send("cancel", cancel);
-        }
     }
 
     pub(super) fn on_response_done(&mut self, response: Response) {
+        if self.responses.has_ended(response.id.as_ref()) {
+            return;
+        }
         if response.status == ResponseStatus::Completed {
             self.run_calls_of(&response);
         }
+        let outside = response.is_out_of_band();
         let Response {
             id,
             status,
@@ -124,7 +143,7 @@ impl Core {
             usage,
             ..
         } = response;
-        self.sequencer.done(id.as_ref());
+        self.sequencer.done(id.as_ref(), outside);
         let agent = self.responses.end(id.as_ref());
         let agent = agent
             .as_ref()
@@ -204,9 +223,7 @@ impl Core {
             .interrupt(self.now, |id| self.sequencer.is_ongoing(id));
         for cut in cuts {
             let (item_id, content_index, played_ms) = (cut.item_id, cut.content_index, cut.heard_ms);
-            if cut.response_id.is_some() {
-                self.responses.mute(cut.response_id.as_ref());
-            }
+            self.responses.mute(cut.response_id.as_ref());
             let truncate = ClientEvent::ItemTruncate {
                 item_id: item_id.to_string(),
                 content_index,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::charge::Cause;
+use super::responses::Standing;
 use super::{Core, Output, ToolRun, tell};
 use crate::agent::{Callable, ResolvedAgent};
 use crate::protocol::{
@@ -21,6 +23,8 @@ pub(super) struct Calls {
     seen: HashMap<String, u64>,
     hasher: RandomState,
     running: HashMap<String, Running>,
+    /// Answers of which a call was served, so that another is wanted once the last of their calls is.
+    served: Vec<Option<Id>>,
 }
 
 #[derive(Debug)]
@@ -29,6 +33,8 @@ struct Running {
     agent: String,
     tool: String,
     item_id: Id,
+    /// The answer that called.
+    response_id: Option<Id>,
 }
 
 /// What an event tells of a call.
@@ -43,6 +49,26 @@ enum Sight {
 impl Calls {
     pub(super) fn are_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// Whether calls run or were served without having been answered.
+    pub(super) fn are_open(&self) -> bool {
+        self.are_running() || !self.served.is_empty()
+    }
+
+    /// A call of this answer was served: the model shall go on when all are (protocol.md section 5.6).
+    pub(super) fn serve(&mut self, response_id: Option<Id>) {
+        if !self.served.contains(&response_id) {
+            self.served.push(response_id);
+        }
+    }
+
+    /// Whether the model can go on after an answer that has ended, as all its calls are served. Tells it once.
+    pub(super) fn take_served(&mut self, has_ended: impl Fn(Option<&Id>) -> bool) -> bool {
+        let is_done = |id: &mut Option<Id>| {
+            has_ended(id.as_ref()) && self.running.values().all(|call| call.response_id != *id)
+        };
+        self.served.extract_if(.., is_done).count() > 0
     }
 
     fn see(&mut self, call: &FunctionCall) -> Sight {
@@ -77,7 +103,8 @@ impl Core {
             }
             return;
         }
-        if item.id().is_some_and(|id| self.history.known(id).is_some()) {
+        let answer = response_id.as_ref().map_or("", Id::as_str);
+        if self.responses.standing(answer) != Standing::Outside {
             self.upsert(item, None, true);
         }
     }
@@ -114,6 +141,7 @@ impl Core {
         let Some(agent) = self.responses.agent(response_id).or(self.charge.agent()).cloned() else {
             return;
         };
+        let response_id = response_id.or(self.responses.known("")).cloned();
         let item_id = call.id.clone().unwrap_or_else(|| Id::from(call.call_id.as_str()));
         self.upsert(
             Item::FunctionCall(FunctionCall {
@@ -124,16 +152,31 @@ impl Core {
             true,
         );
         match agent.find(&call.name) {
-            Some(Callable::Tool(tool)) => self.run_tool(&agent, Arc::clone(tool), call, item_id),
+            Some(Callable::Tool(tool)) => {
+                self.run_tool(&agent, Arc::clone(tool), call, item_id, response_id);
+            }
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
-                self.hand_off(&agent.name, to, call.call_id, item_id);
+                let cause = Cause::Call {
+                    call_id: call.call_id,
+                    item_id,
+                    response_id,
+                    asked_by: Arc::clone(&agent),
+                };
+                self.want_change(&agent.name, to, cause);
             }
             None => self.refuse_call(&call, &item_id),
         }
     }
 
-    fn run_tool(&mut self, agent: &ResolvedAgent, tool: Arc<dyn Tool>, call: FunctionCall, item_id: Id) {
+    fn run_tool(
+        &mut self,
+        agent: &ResolvedAgent,
+        tool: Arc<dyn Tool>,
+        call: FunctionCall,
+        item_id: Id,
+        response_id: Option<Id>,
+    ) {
         let span = self.function_span(&call);
         let run = ToolRun {
             tool,
@@ -149,6 +192,7 @@ impl Core {
             agent: agent.name.clone(),
             tool: call.name.clone(),
             item_id,
+            response_id,
         };
         self.calls.running.insert(call.call_id.clone(), running);
         let FunctionCall {
@@ -202,6 +246,7 @@ impl Core {
             agent,
             tool,
             item_id,
+            response_id,
         }) = self.calls.running.remove(call_id)
         else {
             return;
@@ -231,7 +276,7 @@ impl Core {
             error,
         });
         self.answer_call(call_id, &item_id, output);
-        self.sequencer.request();
+        self.calls.serve(response_id);
     }
 
     /// Tells the model what its call came to.

@@ -25,8 +25,6 @@ pub(super) struct Charge {
     /// The agent in charge; none until the first is resolved.
     agent: Option<Arc<ResolvedAgent>>,
     name: String,
-    /// Counts the activations, so that a handoff asked for by an earlier one is known as such.
-    activation: u64,
     span: Span,
     /// Where every agent span of the session hangs (span rule P1).
     scope: Context,
@@ -54,14 +52,19 @@ struct Change {
     cause: Cause,
     /// The handoff's span, under the agent that was in charge when it was asked for (span rule P3).
     span: Span,
-    /// The activation that asked.
-    activation: u64,
 }
 
 #[derive(Debug)]
-enum Cause {
+pub(super) enum Cause {
     /// The model called a handoff.
-    Call { call_id: String, item_id: Id },
+    Call {
+        call_id: String,
+        item_id: Id,
+        /// The answer that called.
+        response_id: Option<Id>,
+        /// The agent as it was when that answer began. Each activation resolves anew, so it tells them apart.
+        asked_by: Arc<ResolvedAgent>,
+    },
     /// The application asked (span rule L5).
     Application { ticket: u64 },
 }
@@ -78,7 +81,6 @@ impl Charge {
         Self {
             agent: None,
             name: options.agent.clone(),
-            activation: 0,
             span: agent_span(&options.scope, &options.agent, now),
             scope: options.scope.clone(),
             stage: Stage::Settled,
@@ -118,11 +120,11 @@ impl Charge {
         }
     }
 
-    pub(super) fn expect_answer_to_raw(&mut self, event_id: String) {
-        self.unanswered.push_back(Update {
-            event_id,
-            is_agent: false,
-        });
+    /// Settings were sent: an agent's, or the application's own.
+    pub(super) fn expect_answer(&mut self, event_id: String, is_agent: bool) {
+        if self.answers {
+            self.unanswered.push_back(Update { event_id, is_agent });
+        }
     }
 
     /// Takes the charge at entry, with the settings about to be sent (span rule M1).
@@ -131,7 +133,7 @@ impl Charge {
         self.agent = Some(agent);
     }
 
-    /// The server never answers settings: later changes need not wait for it.
+    /// The server has not answered settings in time: later changes need not wait for it, until it does answer.
     pub(super) fn expect_no_answers(&mut self) {
         self.answers = false;
         self.unanswered.clear();
@@ -156,8 +158,17 @@ impl Charge {
         span.finish_at(now);
     }
 
+    /// Whether a handoff was asked for by an agent that is no longer in charge.
+    fn is_stale(&self, change: &Change) -> bool {
+        match (&change.cause, &self.agent) {
+            (Cause::Call { asked_by, .. }, Some(agent)) => !Arc::ptr_eq(asked_by, agent),
+            _ => false,
+        }
+    }
+
     /// Which settings a good answer of the server is about.
     fn accepted(&mut self) -> Option<Update> {
+        self.answers = true;
         self.unanswered.pop_front()
     }
 
@@ -202,23 +213,14 @@ impl Core {
         self.want_change(&from, to, Cause::Application { ticket });
     }
 
-    /// The model called a handoff.
-    pub(super) fn hand_off(&mut self, from: &str, to: String, call_id: String, item_id: Id) {
-        self.want_change(from, to, Cause::Call { call_id, item_id });
-    }
-
-    fn want_change(&mut self, from: &str, to: String, cause: Cause) {
+    /// Another agent is wanted in charge: by the application, or by the model, which called a handoff.
+    pub(super) fn want_change(&mut self, from: &str, to: String, cause: Cause) {
         let scope = self.charge.context();
         let span = match scope.is_recording() {
             true => scope.span_at(SpanData::handoff(from, &to), self.now),
             false => Span::noop(),
         };
-        let change = Change {
-            to,
-            cause,
-            span,
-            activation: self.charge.activation,
-        };
+        let change = Change { to, cause, span };
         if self.charge.waiting.len() >= MAX_WAITING {
             return self.change_failed(change, "too many changes of agent are waiting");
         }
@@ -231,8 +233,7 @@ impl Core {
             let Some(change) = self.charge.waiting.pop_front() else {
                 return self.sequencer.hold(false);
             };
-            let by_model = matches!(change.cause, Cause::Call { .. });
-            if by_model && change.activation != self.charge.activation {
+            if self.charge.is_stale(&change) {
                 self.change_failed(change, "the agent that asked for it is no longer in charge");
                 continue;
             }
@@ -243,7 +244,7 @@ impl Core {
     }
 
     pub(super) fn on_resolved(&mut self, result: Result<Arc<ResolvedAgent>, ResolveError>) {
-        if self.phase == Phase::Resolving {
+        if matches!(self.phase, Phase::Resolving { .. }) {
             return self.on_first_resolved(result);
         }
         let Stage::Resolving(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
@@ -276,12 +277,7 @@ impl Core {
                 session: Box::new(config),
             },
         );
-        if self.charge.answers {
-            self.charge.unanswered.push_back(Update {
-                event_id,
-                is_agent: true,
-            });
-        }
+        self.charge.expect_answer(event_id, true);
     }
 
     pub(super) fn on_settings_accepted(&mut self) {
@@ -327,16 +323,20 @@ impl Core {
         std::mem::replace(&mut self.charge.span, incoming).finish_at(self.now);
         let from = std::mem::replace(&mut self.charge.name, to.clone());
         self.charge.agent = Some(agent);
-        self.charge.activation += 1;
         self.emit(SessionEvent::Handoff { from, to: to.clone() });
         match cause {
-            Cause::Call { call_id, item_id } => {
+            Cause::Call {
+                call_id,
+                item_id,
+                response_id,
+                ..
+            } => {
                 self.answer_call(
                     call_id,
                     &item_id,
                     serde_json::json!({"assistant": to}).to_string(),
                 );
-                self.sequencer.request();
+                self.calls.serve(response_id);
             }
             Cause::Application { ticket } => self.outputs.push_back(Output::Switched {
                 ticket,
@@ -354,9 +354,14 @@ impl Core {
         span.set_error(SpanError::new(format!("Handoff failed: {reason}")));
         span.finish_at(self.now);
         match cause {
-            Cause::Call { call_id, item_id } => {
+            Cause::Call {
+                call_id,
+                item_id,
+                response_id,
+                ..
+            } => {
                 self.answer_call(call_id, &item_id, format!("The handoff to {to} failed: {reason}"));
-                self.sequencer.request();
+                self.calls.serve(response_id);
                 self.complain("handoff_failed", format!("the handoff to {to} failed: {reason}"));
             }
             Cause::Application { ticket } => {

@@ -15,15 +15,11 @@ use crate::transport::{CloseReason, ConnectError};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Phase {
     /// The starting agent is being resolved.
-    Resolving,
-    /// The connection is being opened.
+    Resolving { until: Timestamp },
+    /// The connection is being opened, which has its own limit.
     Connecting,
     /// The first event that is no error is awaited: only that means connected.
-    Greeting {
-        until: Timestamp,
-        /// What the server says is wrong; a close tells that it means it.
-        refusal: Option<ApiError>,
-    },
+    Greeting { until: Timestamp },
     /// The agent's settings are sent, and the server is to take them.
     Settings { until: Timestamp },
     /// It can be used.
@@ -35,8 +31,8 @@ pub(super) enum Phase {
 impl Phase {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::Greeting { until, .. } | Self::Settings { until } => Some(*until),
-            Self::Resolving | Self::Connecting | Self::Open | Self::Ended => None,
+            Self::Resolving { until } | Self::Greeting { until } | Self::Settings { until } => Some(*until),
+            Self::Connecting | Self::Open | Self::Ended => None,
         }
     }
 }
@@ -47,7 +43,8 @@ impl Core {
             Ok(agent) => {
                 self.charge.take(agent);
                 self.phase = Phase::Connecting;
-                self.outputs.push_back(Output::Connect);
+                let limit = self.open_until.saturating_duration_since(self.now);
+                self.outputs.push_back(Output::Connect { limit });
             }
             Err(error) => self.fail_entry(error.into()),
         }
@@ -57,8 +54,9 @@ impl Core {
         match result {
             Ok(()) if self.options.joins_a_call => self.configure(),
             Ok(()) => {
-                let until = self.now + self.options.open_limit;
-                self.phase = Phase::Greeting { until, refusal: None };
+                self.phase = Phase::Greeting {
+                    until: self.open_until,
+                }
             }
             Err(error) => self.fail_entry(error.into()),
         }
@@ -71,18 +69,15 @@ impl Core {
         };
         self.send_settings(&agent);
         self.phase = Phase::Settings {
-            until: self.now + SETTINGS_LIMIT,
+            until: self.open_until.min(self.now + SETTINGS_LIMIT),
         };
     }
 
     /// Handles an event that decides whether the session can be used. Says whether that was all there is to it.
     pub(super) fn on_entry_event(&mut self, event: &ServerEvent<'_>) -> bool {
-        match (&mut self.phase, event) {
-            (Phase::Greeting { until, refusal }, ServerEvent::Error(error)) => {
-                *refusal = Some(error.clone());
-                if error.is_fatal() {
-                    *until = (*until).min(self.now + FATAL_GRACE);
-                }
+        match (&self.phase, event) {
+            (Phase::Greeting { .. }, ServerEvent::Error(error)) => {
+                self.doubt(error);
                 true
             }
             (Phase::Greeting { .. }, ServerEvent::SessionCreated(info)) => {
@@ -101,14 +96,25 @@ impl Core {
                 true
             }
             (Phase::Settings { .. }, ServerEvent::Error(error)) => {
-                let error = error.clone();
-                if self.on_settings_refused(&error) || error.is_fatal() {
-                    self.fail_entry(SessionError::Settings { error });
-                    return true;
+                if self.on_settings_refused(error) {
+                    self.fail_entry(SessionError::Settings { error: error.clone() });
+                } else {
+                    self.doubt(error);
                 }
-                false
+                true
             }
             _ => false,
+        }
+    }
+
+    /// Keeps what the server says is wrong: the close that follows tells that it means it. After a fatal error it
+    /// is not waited for long.
+    fn doubt(&mut self, error: &ApiError) {
+        self.refusal = Some(error.clone());
+        if let (true, Phase::Greeting { until } | Phase::Settings { until }) =
+            (error.is_fatal(), &mut self.phase)
+        {
+            *until = (*until).min(self.now + FATAL_GRACE);
         }
     }
 
@@ -126,33 +132,33 @@ impl Core {
             trace_id: self.options.scope.trace_id().map(|id| id.to_string()),
         };
         self.emit(start);
+        if let Some(error) = self.refusal.take() {
+            self.emit(SessionEvent::Error { error });
+        }
         self.outputs.push_back(Output::Opened);
     }
 
     pub(super) fn on_entry_time(&mut self) {
-        match &self.phase {
-            Phase::Greeting { until, refusal } if self.now >= *until => {
-                let error = match refusal {
-                    Some(error) => SessionError::Refused { error: error.clone() },
-                    None => SessionError::Timeout(self.options.open_limit),
-                };
-                self.fail_entry(error);
-            }
-            Phase::Settings { until } if self.now >= *until => {
-                self.charge.expect_no_answers();
-                self.open();
-            }
-            _ => {}
+        if self.phase.deadline().is_none_or(|until| self.now < until) {
+            return;
         }
+        let is_silent = self.refusal.as_ref().is_none_or(|error| !error.is_fatal());
+        if matches!(self.phase, Phase::Settings { .. }) && is_silent {
+            self.charge.expect_no_answers();
+            return self.open();
+        }
+        let error = match self.refusal.take() {
+            Some(error) => SessionError::Refused { error },
+            None => SessionError::Timeout(self.options.open_limit),
+        };
+        self.fail_entry(error);
     }
 
     /// The connection ended before the session could be used.
     pub(super) fn on_closed_early(&mut self, close: CloseReason) {
-        let error = match &self.phase {
-            Phase::Greeting {
-                refusal: Some(error), ..
-            } => SessionError::Refused { error: error.clone() },
-            _ => SessionError::Closed(close),
+        let error = match self.refusal.take() {
+            Some(error) => SessionError::Refused { error },
+            None => SessionError::Closed(close),
         };
         self.fail_entry(error);
     }

@@ -129,29 +129,43 @@ impl History {
             .map_or(Change::None, |node| Change::Added(&node.item))
     }
 
-    /// Adds words to an answer while they come; makes the entry if the server never announced it. Returns the
-    /// item's id, shared with the entry.
-    pub(super) fn append(&mut self, item_id: &str, content_index: u32, words: &str, spoken: bool) -> Id {
-        let place = match &self.growing {
-            Some((id, place)) if *id == *item_id => *place,
-            _ => self.find_or_begin(item_id),
-        };
-        let Some(node) = self.nodes[place].as_mut() else {
-            return Id::from(item_id);
-        };
-        if let HistoryItem::Message { content, .. } = &mut node.item
+    /// Makes the entry of an answer that the server never announced, if it at least has an id.
+    pub(super) fn begin_answer(&mut self, item_id: &str) -> Change<'_> {
+        if item_id.is_empty() {
+            return Change::None;
+        }
+        let place = self.insert(empty_answer(Id::from(item_id)), None);
+        self.node(place)
+            .map_or(Change::None, |node| Change::Added(&node.item))
+    }
+
+    /// Adds words to an answer while they come. Returns the item's id, shared with the entry, if there is one.
+    pub(super) fn append(
+        &mut self,
+        item_id: &str,
+        content_index: u32,
+        words: &str,
+        spoken: bool,
+    ) -> Option<Id> {
+        let place = self.find_growing(item_id)?;
+        let item = &mut self.nodes.get_mut(place)?.as_mut()?.item;
+        if let HistoryItem::Message { content, .. } = item
             && let Some(text) = words_at(content, content_index, spoken)
         {
             text.push_str(words);
         }
-        node.item.id().clone()
+        Some(item.id().clone())
     }
 
-    fn find_or_begin(&mut self, item_id: &str) -> usize {
-        let place = self.index.get(item_id).copied();
-        let place = place.unwrap_or_else(|| self.insert(empty_answer(Id::from(item_id)), None));
-        self.growing = self.node(place).map(|node| (node.item.id().clone(), place));
-        place
+    fn find_growing(&mut self, item_id: &str) -> Option<usize> {
+        if let Some((id, place)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(*place);
+        }
+        let (id, place) = self.index.get_key_value(item_id)?;
+        self.growing = Some((id.clone(), *place));
+        Some(*place)
     }
 
     /// Sets what a part of an answer says in the end.
@@ -177,7 +191,7 @@ impl History {
             let Some(node) = self.nodes[place].as_mut() else {
                 return Change::None;
             };
-            let HistoryItem::Message { content, .. } = &mut node.item else {
+            let HistoryItem::Message { content, status, .. } = &mut node.item else {
                 return Change::None;
             };
             if content.is_empty() {
@@ -186,8 +200,9 @@ impl History {
                     transcript: None,
                 });
             }
-            if let Some(Part::InputAudio { transcript, .. }) = content.get_mut(content_index as usize) {
+            if let Some(transcript) = transcript_at(content, content_index) {
                 *transcript = Some(said.to_owned());
+                *status = ItemStatus::Completed;
             }
             return Change::Updated(&node.item);
         }
@@ -233,6 +248,7 @@ impl History {
 
     /// Takes an item out; says whether it was there.
     pub(super) fn remove(&mut self, item_id: &str) -> bool {
+        self.growing = None;
         let Some(place) = self.index.remove(item_id) else {
             return false;
         };
@@ -440,6 +456,20 @@ fn drop_audio(part: &mut Part) {
     }
 }
 
+/// The transcript of a part of what the user said, or of the first that is sound where the server's index is not
+/// one of sound.
+fn transcript_at(content: &mut [Part], index: u32) -> Option<&mut Option<String>> {
+    let is_sound = |part: &Part| matches!(part, Part::InputAudio { .. });
+    let place = match content.get(index as usize).is_some_and(is_sound) {
+        true => index as usize,
+        false => content.iter().position(is_sound)?,
+    };
+    match content.get_mut(place)? {
+        Part::InputAudio { transcript, .. } => Some(transcript),
+        _ => None,
+    }
+}
+
 /// The words of a part of an answer, made if the server never announced it. `None` for a part of another kind, or
 /// far beyond the ones there are.
 fn words_at(content: &mut Vec<Part>, index: u32, spoken: bool) -> Option<&mut String> {
@@ -547,6 +577,8 @@ mod tests {
     #[test]
     fn deltas_for_an_item_never_announced_make_one() {
         let mut history = History::default();
+        assert_eq!(history.append("a", 0, "lost", false), None);
+        history.begin_answer("a");
         history.append("a", 0, "hi", false);
         history.append("a", 7, "far beyond", false);
         assert_eq!(history.iter().map(HistoryItem::text).collect::<Vec<_>>(), ["hi"]);
@@ -603,6 +635,7 @@ mod tests {
     #[test]
     fn a_cut_answer_keeps_its_words_and_stays_cut() {
         let mut history = History::default();
+        history.begin_answer("a");
         history.append("a", 0, "all of it", true);
         history.truncate("a");
         history.upsert(assistant("a", json!([{"type": "output_audio"}])), None, true);

@@ -33,7 +33,7 @@ pub use self::history::HistoryItem;
 use self::history::{Change, History};
 use self::playback::Playback;
 use self::responses::Responses;
-use self::sequencer::Sequencer;
+use self::sequencer::{Sequencer, own_id};
 use self::turn::Turn;
 use super::command::Command;
 use super::{SessionError, SessionEvent};
@@ -80,8 +80,8 @@ pub(crate) enum Input<'a> {
 pub(crate) enum Output {
     /// Resolve this agent; one at a time.
     Resolve(String),
-    /// Open the connection.
-    Connect,
+    /// Open the connection, within so much time.
+    Connect { limit: Duration },
     /// Send this, under this event id.
     Send(String, ClientEvent),
     /// Tell the application.
@@ -130,7 +130,7 @@ pub(crate) struct CoreOptions {
     pub(crate) server_tracing: bool,
     /// Whether the session joins a call, where the server speaks only once spoken to.
     pub(crate) joins_a_call: bool,
-    /// How long opening may take.
+    /// How long opening may take in all.
     pub(crate) open_limit: Duration,
 }
 
@@ -144,6 +144,10 @@ pub(crate) struct Core {
     /// For event ids, by which errors are told apart.
     events_sent: u64,
     phase: Phase,
+    /// Until when the session must be open.
+    open_until: Timestamp,
+    /// What the server said was wrong while it was being opened.
+    refusal: Option<ApiError>,
     /// The server's word on the session, last heard.
     info: SessionInfo,
     charge: Charge,
@@ -163,8 +167,11 @@ impl Core {
     /// A session about to be opened; the starting agent's span starts here (span rule L1).
     pub(crate) fn new(now: Timestamp, options: CoreOptions) -> Self {
         let charge = Charge::begin(now, &options);
+        let open_until = now + options.open_limit;
         let mut core = Self {
-            phase: Phase::Resolving,
+            phase: Phase::Resolving { until: open_until },
+            open_until,
+            refusal: None,
             now,
             opened_at: now,
             outputs: VecDeque::new(),
@@ -193,13 +200,8 @@ impl Core {
         }
         self.now = now;
         match input {
-            Input::Server(event) => {
-                if !self.on_delta(&event) {
-                    self.on_server_event(event);
-                    self.settle();
-                }
-                return;
-            }
+            Input::Server(event) if self.phase == Phase::Open && self.on_delta(&event) => return,
+            Input::Server(event) => self.on_server_event(event),
             Input::Unreadable(error) => self.complain("unreadable_event", error.to_string()),
             Input::Resolved(result) => self.on_resolved(result),
             Input::Connected(result) => self.on_connected(result),
@@ -288,10 +290,12 @@ impl Core {
             ServerEvent::TextDone(text) => self.on_words_done(text, false),
             ServerEvent::TranscriptDone(text) => self.on_words_done(text, true),
             ServerEvent::OutputItemAdded(_) | ServerEvent::AudioCommitted(_) | ServerEvent::Other(_) => {}
-            ServerEvent::TextDelta(_)
+            delta @ (ServerEvent::TextDelta(_)
             | ServerEvent::TranscriptDelta(_)
             | ServerEvent::AudioDelta(_)
-            | ServerEvent::InputTranscriptDelta(_) => {} // taken by on_delta
+            | ServerEvent::InputTranscriptDelta(_)) => {
+                self.on_delta(&delta); // of a call that was joined in the middle of an answer
+            }
         }
     }
 
@@ -336,8 +340,10 @@ impl Core {
                 }
             }
             Some("session.update") => {
-                let event_id = self.send("update", ClientEvent::Raw(event));
-                self.charge.expect_answer_to_raw(event_id);
+                let event_id = self.next_event_id("update");
+                self.charge.expect_answer(own_id(&event, &event_id), false);
+                self.outputs
+                    .push_back(Output::Send(event_id, ClientEvent::Raw(event)));
             }
             _ => {
                 self.send("raw", ClientEvent::Raw(event));
@@ -386,13 +392,16 @@ impl Core {
         if self.phase != Phase::Open {
             return;
         }
+        if self.calls.take_served(|id| !self.responses.is_running(id)) {
+            self.sequencer.request();
+        }
         if self.sequencer.is_ready() {
             let event_id = self.next_event_id("create");
             if let Some(event) = self.sequencer.next(&event_id) {
                 self.outputs.push_back(Output::Send(event_id, event));
             }
         }
-        let busy = self.sequencer.is_busy() || self.calls.are_running() || self.charge.is_changing();
+        let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.emit(SessionEvent::TurnEnd { status, reason });
         }

@@ -30,6 +30,8 @@ pub(super) struct Playback {
     format: AudioFormat,
     /// In the order in which they are heard.
     tracks: VecDeque<Track>,
+    /// Whether the application reports what it plays: then the clock no longer counts.
+    has_reports: bool,
 }
 
 /// What an interruption cuts off.
@@ -100,6 +102,7 @@ impl Playback {
 
     /// Takes the application's word for how much of a part it has played so far, in bytes.
     pub(super) fn report(&mut self, item_id: &str, content_index: u32, bytes: u64) {
+        self.has_reports = true;
         if let Some(place) = self.place(item_id, content_index) {
             self.tracks[place].reported = Some(bytes);
         }
@@ -109,10 +112,15 @@ impl Playback {
     /// the rest each track is cut where it was heard to. A track of which nothing came is none: the server would
     /// refuse to truncate it.
     pub(super) fn interrupt(&mut self, now: Timestamp, is_ongoing: impl Fn(Option<&Id>) -> bool) -> Vec<Cut> {
-        let format = self.format;
+        let (format, has_reports) = (self.format, self.has_reports);
         let cut = |track: Track| {
             let length = format.millis(track.bytes);
-            let heard_ms = track.heard_ms(now, format).min(length);
+            let heard_ms = match track.reported {
+                Some(bytes) => format.millis(bytes),
+                None if has_reports => 0,
+                None => track.millis_since_start(now),
+            };
+            let heard_ms = heard_ms.min(length);
             let goes_on = is_ongoing(track.response_id.as_ref());
             (length > 0 && (heard_ms < length || goes_on)).then_some(Cut {
                 item_id: track.item_id,
@@ -140,14 +148,9 @@ impl Track {
         std::time::Duration::from_millis(format.millis(self.bytes))
     }
 
-    /// The position in milliseconds: as reported, else by the clock.
-    fn heard_ms(&self, now: Timestamp, format: AudioFormat) -> u64 {
-        match self.reported {
-            Some(bytes) => format.millis(bytes),
-            None => {
-                u64::try_from(now.saturating_duration_since(self.starts_at).as_millis()).unwrap_or(u64::MAX)
-            }
-        }
+    /// The position by the clock.
+    fn millis_since_start(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.starts_at).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -258,6 +261,18 @@ mod tests {
         receive(&mut playback, 0, "a", &sound(1_000));
         playback.report("a", 0, 48 * 250);
         assert_eq!(heard(&playback.interrupt(at(700), |_| false)), [("a", 250)]);
+    }
+
+    #[test]
+    fn what_an_application_that_reports_has_not_reported_was_not_heard() {
+        let mut playback = Playback::default();
+        receive(&mut playback, 0, "a", &sound(1_000));
+        receive(&mut playback, 10, "b", &sound(1_000));
+        playback.report("a", 0, 48 * 800);
+        assert_eq!(
+            heard(&playback.interrupt(at(1_300), |_| false)),
+            [("a", 800), ("b", 0)]
+        );
     }
 
     #[test]

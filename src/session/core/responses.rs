@@ -1,5 +1,6 @@
 //! The answers that the server is giving, and what came too late for one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::ResolvedAgent;
@@ -7,6 +8,8 @@ use crate::protocol::Id;
 
 /// Answers known at once at the most; a server that never ends them loses the oldest.
 const MAX_RUNNING: usize = 64;
+/// Ended answers that are still known as such.
+const MAX_ENDED: usize = 16;
 
 #[derive(Debug)]
 struct Running {
@@ -22,8 +25,8 @@ struct Running {
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     running: Vec<Running>,
-    /// The answer that ended last: some servers send deltas after that.
-    ended: Option<Id>,
+    /// The answers that ended last: some servers send deltas after that, or tell of the end twice.
+    ended: VecDeque<Id>,
 }
 
 /// What to do with a delta of an answer.
@@ -38,6 +41,19 @@ pub(super) enum Standing {
 }
 
 impl Responses {
+    /// Whether an answer has begun, and perhaps ended, before. One without an id is always taken for a new one.
+    pub(super) fn has_begun(&self, id: Option<&Id>) -> bool {
+        id.is_some_and(|id| self.find(id).is_some()) || self.has_ended(id)
+    }
+
+    pub(super) fn has_ended(&self, id: Option<&Id>) -> bool {
+        id.is_some_and(|id| self.ended.contains(id))
+    }
+
+    pub(super) fn is_running(&self, id: Option<&Id>) -> bool {
+        self.running.iter().any(|own| own.id.as_ref() == id)
+    }
+
     pub(super) fn begin(&mut self, id: Option<Id>, agent: Arc<ResolvedAgent>, outside: bool) {
         if self.running.len() == MAX_RUNNING {
             self.running.remove(0);
@@ -56,22 +72,22 @@ impl Responses {
             Some(id) => self.running.iter().position(|own| own.id.as_ref() == Some(id)),
             None => self.running.iter().position(|own| own.id.is_none()),
         };
-        self.ended = id.cloned();
+        if let Some(id) = id {
+            self.ended.truncate(MAX_ENDED - 1);
+            self.ended.push_front(id.clone());
+        }
         Some(self.running.remove(place?).agent)
     }
 
     /// The agent that gives this answer, as it was when the answer began.
     pub(super) fn agent(&self, id: Option<&Id>) -> Option<&Arc<ResolvedAgent>> {
-        match id {
-            Some(id) => self.find(id).map(|own| &own.agent),
-            None => self.running.last().map(|own| &own.agent),
-        }
+        self.find(id.map_or("", Id::as_str)).map(|own| &own.agent)
     }
 
-    /// Lets nothing more of this answer through.
+    /// Lets nothing more of this answer through; without an id, of the one that has none.
     pub(super) fn mute(&mut self, id: Option<&Id>) {
         for own in &mut self.running {
-            if !own.outside && (id.is_none() || own.id.as_ref() == id) {
+            if own.id.as_ref() == id {
                 own.muted = true;
             }
         }
@@ -79,25 +95,24 @@ impl Responses {
 
     /// How a delta of this answer stands. One without an id belongs to the running answer.
     pub(super) fn standing(&self, id: &str) -> Standing {
-        let own = if id.is_empty() {
-            self.running.last()
-        } else {
-            self.find(id)
-        };
-        match own {
+        match self.find(id) {
             Some(own) if own.muted => Standing::Late,
             Some(own) if own.outside => Standing::Outside,
-            None if !id.is_empty() && self.ended.as_deref() == Some(id) => Standing::Late,
+            None if self.ended.iter().any(|ended| ended == id) => Standing::Late,
             _ => Standing::Live,
         }
     }
 
-    /// The id of a known answer, shared.
+    /// The id of the answer that a delta belongs to, shared.
     pub(super) fn known(&self, id: &str) -> Option<&Id> {
         self.find(id).and_then(|own| own.id.as_ref())
     }
 
+    /// The answer that an event with this id is about; one without an id is about the running answer.
     fn find(&self, id: &str) -> Option<&Running> {
-        self.running.iter().find(|own| own.id.as_deref() == Some(id))
+        match id {
+            "" => self.running.last(),
+            id => self.running.iter().find(|own| own.id.as_deref() == Some(id)),
+        }
     }
 }

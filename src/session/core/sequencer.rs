@@ -10,8 +10,8 @@ use crate::protocol::{ApiError, ClientEvent, Id};
 /// A wish for an answer that has not been sent yet.
 #[derive(Debug)]
 enum Request {
-    /// After a message or a tool's output; neighbours are served by one answer.
-    Auto,
+    /// After messages or tools' outputs, so many in a row: one answer serves them together.
+    Auto(usize),
     /// Written by the application; always sent as it is.
     Manual(Map<String, Value>),
 }
@@ -68,7 +68,10 @@ impl Sequencer {
 
     /// Wants an answer to what was just added to the conversation.
     pub(super) fn request(&mut self) {
-        self.pending.push_back(Request::Auto);
+        match self.pending.back_mut() {
+            Some(Request::Auto(requests)) => *requests += 1,
+            _ => self.pending.push_back(Request::Auto(1)),
+        }
     }
 
     /// Takes a `response.create` of the application's own. One outside the default conversation is not
@@ -108,19 +111,11 @@ impl Sequencer {
             return None;
         }
         let (event, event_id, covered) = match self.pending.pop_front()? {
-            Request::Auto => {
-                let together = self
-                    .pending
-                    .iter()
-                    .take_while(|next| matches!(next, Request::Auto))
-                    .count();
-                self.pending.drain(..together);
-                (
-                    ClientEvent::ResponseCreate { response: None },
-                    event_id.to_owned(),
-                    together + 1,
-                )
-            }
+            Request::Auto(requests) => (
+                ClientEvent::ResponseCreate { response: None },
+                event_id.to_owned(),
+                requests,
+            ),
             Request::Manual(event) => {
                 let event_id = own_id(&event, event_id);
                 (ClientEvent::Raw(event), event_id, 1)
@@ -147,16 +142,17 @@ impl Sequencer {
         (true, if cancel { self.cancel() } else { None })
     }
 
-    /// An answer has ended.
-    pub(super) fn done(&mut self, id: Option<&Id>) {
-        if let Some(id) = id {
-            if let Some(place) = self.out_of_band.iter().position(|own| own == id) {
-                self.out_of_band.swap_remove(place);
-                return;
-            }
-            if matches!(&self.ongoing, Ongoing::Named(own) if own != id) {
-                return;
-            }
+    /// An answer has ended; one that failed may never have begun.
+    pub(super) fn done(&mut self, id: Option<&Id>, outside: bool) {
+        if let Some(place) = self.out_of_band.iter().position(|own| Some(own) == id) {
+            self.out_of_band.swap_remove(place);
+            return;
+        }
+        if outside && self.out_of_band_requested.pop_front().is_some() {
+            return;
+        }
+        if matches!((&self.ongoing, id), (Ongoing::Named(own), Some(id)) if own != id) {
+            return;
         }
         self.ongoing = Ongoing::None;
         self.control = Control::Free;
@@ -190,7 +186,8 @@ impl Sequencer {
         };
         if ours {
             if *covered > 1 {
-                self.pending.push_front(Request::Auto);
+                // Once more for all the others together: a server that refuses everything is not asked for each.
+                self.pending.push_front(Request::Auto(1));
             }
             self.control = Control::Free;
         }
@@ -236,7 +233,7 @@ impl Sequencer {
 }
 
 /// The id that a raw event will bear.
-fn own_id(event: &Map<String, Value>, otherwise: &str) -> String {
+pub(super) fn own_id(event: &Map<String, Value>, otherwise: &str) -> String {
     event
         .get("event_id")
         .and_then(Value::as_str)
@@ -277,7 +274,7 @@ mod tests {
         let mut sequencer = running("r1");
         sequencer.request();
         assert_eq!(sequencer.next("create_2"), None);
-        sequencer.done(Some(&Id::from("r1")));
+        sequencer.done(Some(&Id::from("r1")), false);
         assert!(sequencer.next("create_2").is_some());
         assert_eq!(sequencer.next("create_3"), None);
     }
@@ -294,7 +291,7 @@ mod tests {
             .map(|turn| {
                 let event = sequencer.next(&format!("create_{turn}")).unwrap();
                 sequencer.created(Some(&Id::from("r")), false);
-                sequencer.done(Some(&Id::from("r")));
+                sequencer.done(Some(&Id::from("r")), false);
                 event
             })
             .collect();
@@ -307,9 +304,9 @@ mod tests {
     #[test]
     fn the_end_of_another_response_does_not_free_the_slot() {
         let mut sequencer = running("r1");
-        sequencer.done(Some(&Id::from("r0")));
+        sequencer.done(Some(&Id::from("r0")), false);
         assert!(sequencer.is_ongoing(Some(&Id::from("r1"))));
-        sequencer.done(None);
+        sequencer.done(None, false);
         assert!(!sequencer.is_busy());
     }
 
@@ -344,6 +341,7 @@ mod tests {
         assert!(sequencer.next("create_2").is_some());
         assert!(sequencer.refused(&error("server_error", Some("create_2"))));
         assert_eq!(sequencer.next("create_3"), None);
+        assert!(!sequencer.is_busy());
     }
 
     #[test]
@@ -367,7 +365,7 @@ mod tests {
         };
         assert_eq!(sequencer.cancel(), Some(cancel));
         assert_eq!(sequencer.cancel(), None);
-        sequencer.done(Some(&Id::from("r1")));
+        sequencer.done(Some(&Id::from("r1")), false);
         assert_eq!(sequencer.cancel(), None);
     }
 
@@ -396,7 +394,7 @@ mod tests {
         sequencer.request();
         assert!(sequencer.next("create_1").is_some());
         sequencer.created(Some(&Id::from("r1")), false);
-        sequencer.done(Some(&Id::from("side")));
+        sequencer.done(Some(&Id::from("side")), true);
         assert!(sequencer.is_ongoing(Some(&Id::from("r1"))));
     }
 
