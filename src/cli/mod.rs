@@ -74,7 +74,7 @@ fn keys(args: &ServerArgs) -> Vec<Secret> {
     let headers = args.header.iter().filter_map(|header| header.split_once(':'));
     variables
         .filter_map(|name| env::var(name).ok())
-        .map(Secret::new)
-        .chain(headers.map(|(_, value)| Secret::new(value.trim().trim_start_matches("Bearer "))))
+        .chain(headers.map(|(_, value)| value.trim().trim_start_matches("Bearer ").to_owned()))
+        .filter_map(Secret::new)
         .collect()
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
 use realtime_run::trace::{
-    ApiKey, BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, ShutdownReport, StdoutExporter, Trace,
-    Tracer,
+    BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, ShutdownReport, StdoutExporter, Trace, Tracer,
 };
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ impl RunTrace {
         targets: &Targets,
         args: &TraceArgs,
         file: &TracingSettings,
-        key: Option<ApiKey>,
+        key: Option<Secret>,
         output: &Output,
     ) -> Result<Self, Failure> {
         let memory = Arc::new(MemoryProcessor::default());
@@ -176,7 +176,7 @@ fn losses(report: &ShutdownReport) -> String {
 fn tracer(
     targets: &[TraceTarget],
     args: &TraceArgs,
-    key: Option<ApiKey>,
+    key: Option<Secret>,
     output: &Output,
     memory: &Arc<MemoryProcessor>,
 ) -> Result<Tracer, Failure> {
@@ -194,7 +194,7 @@ fn tracer(
     Ok(tracer.build())
 }
 
-fn openai(args: &TraceArgs, key: Option<ApiKey>) -> Result<OpenAiExporter, Failure> {
+fn openai(args: &TraceArgs, key: Option<Secret>) -> Result<OpenAiExporter, Failure> {
     let variable = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
     let exporter = OpenAiExporter::new(args.trace_endpoint.as_deref())
         .context("--trace-endpoint")

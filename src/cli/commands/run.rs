@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
 use realtime_run::session::Session;
 use realtime_run::simulator::Simulator;
-use realtime_run::trace::ApiKey;
 use realtime_run::transport::{Endpoint, EndpointOptions};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -111,12 +111,12 @@ impl Server {
 }
 
 /// The key that traces go to OpenAI with: the session's own if that is at OpenAI, else OPENAI_API_KEY.
-fn trace_key(args: &ServerArgs, server: &Server) -> Option<ApiKey> {
+fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
     let at_openai = matches!(server, Server::At(endpoint) if endpoint.host().ends_with("openai.com"));
     let variable = args.api_key_env.as_deref().filter(|_| at_openai);
     env::var(variable.unwrap_or("OPENAI_API_KEY"))
         .ok()
-        .and_then(|key| ApiKey::new(&key))
+        .and_then(Secret::new)
 }
 
 /// What a session needs beside its agents and its server.
