@@ -171,6 +171,7 @@ impl Reader {
         self.output.hold();
         self.editing.store(true, Ordering::SeqCst);
         if self.inputs.is_closed() {
+            self.output.release();
             return Input::End;
         }
         let line = editor.readline(PROMPT);
