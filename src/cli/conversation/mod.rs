@@ -264,8 +264,9 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
-            while let Some(event) = next_event(session, printer).await {
+            while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
             }
         };
