@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Sink, Stream};
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -242,12 +243,9 @@ fn plain_reason(error: &WsError) -> String {
 
 /// What an HTTP status and its body say; the body may be JSON, HTML of a proxy, or nothing.
 fn refusal(endpoint: &Endpoint, response: &Response<Option<Vec<u8>>>) -> ConnectError {
-    let body = response.body().as_deref().unwrap_or_default();
-    let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-    let field = |name: &str| {
-        let text = error
-            .pointer(&format!("/error/{name}"))
-            .and_then(serde_json::Value::as_str);
+    let body = json_in(response.body().as_deref().unwrap_or_default());
+    let first_text = |paths: &[&str]| {
+        let text = paths.iter().find_map(|path| body.pointer(path)?.as_str());
         endpoint.scrub(text.unwrap_or_default())
     };
     let retry_after = response
@@ -257,8 +255,22 @@ fn refusal(endpoint: &Endpoint, response: &Response<Option<Vec<u8>>>) -> Connect
     ConnectError::Refused {
         host: endpoint.host(),
         status: response.status().as_u16(),
-        code: field("code"),
-        message: field("message"),
+        code: first_text(&["/error/code"]),
+        // OpenAI's and Azure's place, and those of other servers.
+        message: first_text(&["/error/message", "/error", "/message", "/detail"]),
         retry_after: retry_after.map(Duration::from_secs),
+    }
+}
+
+/// The JSON object in the body of a refusal, which comes as it was on the wire: perhaps in chunks.
+fn json_in(body: &[u8]) -> Value {
+    let first = body.iter().position(|byte| *byte == b'{');
+    let last = body.iter().rposition(|byte| *byte == b'}');
+    match (first, last) {
+        (Some(first), Some(last)) => body
+            .get(first..=last)
+            .and_then(|object| serde_json::from_slice(object).ok())
+            .unwrap_or_default(),
+        _ => Value::Null,
     }
 }

@@ -462,10 +462,17 @@ mod tests {
             .unwrap()
             .with_key(Secret::new("key-planted"))
             .with_header("Authorization", "Basic basic-planted")
-            .with_header("Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.sub-planted")
+            .with_header(
+                "Sec-WebSocket-Protocol",
+                "realtime, openai-insecure-api-key.sub-planted",
+            )
             .with_header("X-Team", "harmless-header");
-        let quoted = "url-planted key-planted basic-planted openai-insecure-api-key.sub-planted harmless-header";
-        assert_eq!(endpoint.scrub(quoted), "*** *** *** openai-insecure-api-key.*** harmless-header");
+        let quoted =
+            "url-planted key-planted basic-planted openai-insecure-api-key.sub-planted harmless-header";
+        assert_eq!(
+            endpoint.scrub(quoted),
+            "*** *** *** openai-insecure-api-key.*** harmless-header"
+        );
         let placeholder = Endpoint::new("ws://h").unwrap().with_key(Secret::new("x"));
         assert_eq!(placeholder.scrub("six boxes"), "six boxes");
         assert!(!placeholder.is_quoted_in("six boxes"));
