@@ -140,6 +140,14 @@ impl Peer {
         }
     }
 
+    /// Hands over an event without pushing it out, so that many leave together with what is sent next.
+    pub async fn feed(&mut self, event: Value) {
+        let frame = Message::text(event.to_string());
+        within("the client to read", self.socket.feed(frame))
+            .await
+            .unwrap();
+    }
+
     pub async fn send_frame(&mut self, frame: Message) {
         within("the client to read", self.socket.send(frame))
             .await
@@ -245,6 +253,12 @@ pub fn call(response: &str, call_id: &str, name: &str, arguments: &str) -> Value
     json!({"type": "response.output_item.done", "response_id": response, "output_index": 0, "item":
         {"id": format!("item_{call_id}"), "type": "function_call", "status": "completed",
          "name": name, "call_id": call_id, "arguments": arguments}})
+}
+
+/// Closes the session, with the server taking part; gives what the session still sent.
+pub async fn part(session: &Session, peer: &mut Peer) -> Vec<Value> {
+    let ((), rest) = tokio::join!(within("the close", session.close()), peer.rest());
+    rest
 }
 
 /// Reads events until one is as wanted, and gives all of them.
