@@ -70,7 +70,11 @@ async fn an_application_that_reads_nothing_makes_the_server_wait_and_loses_nothi
     let (mut session, peer) = open().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let flooding = flood(peer, &sent);
-    within("the session to be full", until_it_listens_no_more(&session, DELTA)).await;
+    within(
+        "the session to be full",
+        until_it_listens_no_more(&session, DELTA),
+    )
+    .await;
     assert!(sent.load(Ordering::Relaxed) < MANY, "it was not made to wait");
     let handle = session.handle();
     let reading = tokio::spawn(async move {
@@ -89,7 +93,11 @@ async fn an_application_that_reads_nothing_makes_the_server_wait_and_loses_nothi
     within("the end", handle.closed()).await;
     assert_eq!(deltas.len(), MANY + 1);
     let in_order = deltas.iter().enumerate().take(MANY);
-    assert!(in_order.into_iter().all(|(number, delta)| delta.starts_with(&format!("{number} "))));
+    assert!(
+        in_order
+            .into_iter()
+            .all(|(number, delta)| delta.starts_with(&format!("{number} ")))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,10 +105,17 @@ async fn an_application_that_reads_nothing_is_heard_and_can_close() {
     let (mut session, peer) = open().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let flooding = flood(peer, &sent);
-    within("the session to be full", until_it_listens_no_more(&session, DELTA)).await;
+    within(
+        "the session to be full",
+        until_it_listens_no_more(&session, DELTA),
+    )
+    .await;
     session.send_message("hello").await.unwrap();
     within("the close", session.close()).await;
-    assert!(matches!(session.send_message("more").await, Err(SessionError::Ended)));
+    assert!(matches!(
+        session.send_message("more").await,
+        Err(SessionError::Ended)
+    ));
     // What had come before is still there to be read, however late.
     let mut deltas = 0;
     let reason = loop {
@@ -115,7 +130,11 @@ async fn an_application_that_reads_nothing_is_heard_and_can_close() {
     assert!(deltas > 1_000, "{deltas}");
     let mut peer = within("the flood to end", flooding).await.unwrap();
     let rest = peer.rest().await;
-    assert!(rest.iter().any(|event| event["type"] == "conversation.item.create"), "the message went out first");
+    assert!(
+        rest.iter()
+            .any(|event| event["type"] == "conversation.item.create"),
+        "the message went out first"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +144,11 @@ async fn what_is_said_goes_out_while_events_wait_to_be_read() {
         peer.feed(text_delta("r1", "a", &"x".repeat(1_000))).await;
     }
     peer.send(json!({"type": "ping"})).await;
-    within("the session to be full", until_it_listens_no_more(&session, 1_000)).await;
+    within(
+        "the session to be full",
+        until_it_listens_no_more(&session, 1_000),
+    )
+    .await;
     session.send_message("hello").await.unwrap();
     peer.expect("response.create").await;
     part(&session, &mut peer).await;
@@ -147,7 +170,9 @@ async fn a_session_closes_though_neither_side_reads() {
 #[tokio::test]
 async fn events_of_the_sessions_own_do_not_keep_it_from_closing() {
     let server = Server::start().await;
-    let (session, peer) = server.open_with(Session::builder(agents()).raw_events(true)).await;
+    let (session, peer) = server
+        .open_with(Session::builder(agents()).raw_events(true))
+        .await;
     let handle = session.handle();
     let reading = tokio::spawn(async move {
         let mut peer = peer;
@@ -157,7 +182,10 @@ async fn events_of_the_sessions_own_do_not_keep_it_from_closing() {
     // Each message is told as a raw event that nobody reads: some time no more are taken.
     tokio::task::yield_now().await;
     let handle = session.handle();
-    while tokio::time::timeout(std::time::Duration::from_millis(50), handle.history()).await.is_ok() {}
+    while tokio::time::timeout(std::time::Duration::from_millis(50), handle.history())
+        .await
+        .is_ok()
+    {}
     within("the close", session.close()).await;
     within("the talking to end", talking).await.unwrap();
     assert!(within("the server", reading).await.unwrap() > 1_000);
@@ -172,18 +200,28 @@ async fn a_crowd_of_calls_each_has_its_output_and_all_have_one_answer() {
     });
     let server = Server::start().await;
     let (mut session, mut peer) = server.open(Agents::new(Agent::new("Assistant").tool(echo))).await;
-    peer.feed(server::response_event("response.created", "r1", json!({}))).await;
+    peer.feed(server::response_event("response.created", "r1", json!({})))
+        .await;
     for number in 0..CALLS {
         let arguments = json!({ "n": number }).to_string();
-        peer.feed(server::call("r1", &format!("call_{number}"), "echo", &arguments)).await;
+        peer.feed(server::call("r1", &format!("call_{number}"), "echo", &arguments))
+            .await;
     }
-    peer.send(server::response_event("response.done", "r1", json!({"status": "completed"}))).await;
+    peer.send(server::response_event(
+        "response.done",
+        "r1",
+        json!({"status": "completed"}),
+    ))
+    .await;
     let mut outputs = Vec::new();
     loop {
         let event = peer.next().await.unwrap();
         match event["type"].as_str().unwrap() {
             "conversation.item.create" => {
-                let (call, output) = (&event["item"]["call_id"], event["item"]["output"].as_str().unwrap());
+                let (call, output) = (
+                    &event["item"]["call_id"],
+                    event["item"]["output"].as_str().unwrap(),
+                );
                 assert_eq!(*call, format!("call_{output}"));
                 outputs.push(output.parse::<usize>().unwrap());
             }
@@ -194,9 +232,14 @@ async fn a_crowd_of_calls_each_has_its_output_and_all_have_one_answer() {
     outputs.sort_unstable();
     assert!(outputs.into_iter().eq(0..CALLS));
     peer.say("r2", "a", "done").await;
-    until(&mut session, |event| matches!(event, SessionEvent::TurnEnd { .. })).await;
+    until(&mut session, |event| {
+        matches!(event, SessionEvent::TurnEnd { .. })
+    })
+    .await;
     let history = session.history().await.unwrap();
-    let calls = history.iter().filter(|item| matches!(item, HistoryItem::ToolCall { output: Some(_), .. }));
+    let calls = history
+        .iter()
+        .filter(|item| matches!(item, HistoryItem::ToolCall { output: Some(_), .. }));
     assert_eq!(calls.count(), CALLS);
     part(&session, &mut peer).await;
 }
@@ -227,14 +270,31 @@ async fn a_tool_in_line_makes_events_wait_but_loses_none() {
         peer.send(text_delta("r1", "a", "last")).await;
     };
     let read = async {
-        let events = until(&mut session, |event| matches!(event, SessionEvent::ToolStart { .. })).await;
-        assert!(!events.iter().any(|event| matches!(event, SessionEvent::TextDelta { .. })));
+        let events = until(&mut session, |event| {
+            matches!(event, SessionEvent::ToolStart { .. })
+        })
+        .await;
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, SessionEvent::TextDelta { .. }))
+        );
         may_end.notify_one();
-        until(&mut session, |event| matches!(event, SessionEvent::TextDelta { delta, .. } if delta == "last")).await
+        until(
+            &mut session,
+            |event| matches!(event, SessionEvent::TextDelta { delta, .. } if delta == "last"),
+        )
+        .await
     };
     let (events, ()) = tokio::join!(read, flood);
-    assert!(matches!(events[0], SessionEvent::ToolEnd { .. }), "{:?}", events[0]);
-    let deltas = events.iter().filter(|event| matches!(event, SessionEvent::TextDelta { .. }));
+    assert!(
+        matches!(events[0], SessionEvent::ToolEnd { .. }),
+        "{:?}",
+        events[0]
+    );
+    let deltas = events
+        .iter()
+        .filter(|event| matches!(event, SessionEvent::TextDelta { .. }));
     assert_eq!(deltas.count(), EVENTS + 1);
     part(&session, &mut peer).await;
 }
@@ -250,12 +310,20 @@ async fn what_waits_for_a_tool_in_line_is_heard_when_the_server_closes() {
     let server = Server::start().await;
     let (mut session, mut peer) = server.open(agents).await;
     peer.send(server::call("r1", "call_1", "slow", "{}")).await;
-    until(&mut session, |event| matches!(event, SessionEvent::ToolStart { .. })).await;
+    until(&mut session, |event| {
+        matches!(event, SessionEvent::ToolStart { .. })
+    })
+    .await;
     let done = json!({"status": "completed", "usage": {"total_tokens": 42}});
-    peer.send(server::response_event("response.done", "r1", done)).await;
-    peer.send(server::error("session_expired", "An hour is over.")).await;
+    peer.send(server::response_event("response.done", "r1", done))
+        .await;
+    peer.send(server::error("session_expired", "An hour is over."))
+        .await;
     peer.close(1001, "An hour is over.").await;
-    let events = until(&mut session, |event| matches!(event, SessionEvent::SessionEnd { .. })).await;
+    let events = until(&mut session, |event| {
+        matches!(event, SessionEvent::SessionEnd { .. })
+    })
+    .await;
     let Some(SessionEvent::SessionEnd { reason, usage, .. }) = events.last() else {
         unreachable!()
     };
