@@ -1,12 +1,5 @@
 //! Recorded sessions of real servers, replayed to ours over a real socket: it ends well, and its history is what was
 //! said.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;
@@ -273,7 +266,7 @@ fn check(name: &str, rows: &[Row], events: &[SessionEvent]) {
         matches!(reason, EndReason::ServerClosed { .. }),
         "{name}: {reason}"
     );
-    assert_eq!(*usage, used, "{name}");
+    assert_eq!(**usage, used, "{name}");
 }
 
 #[tokio::test]

@@ -1,10 +1,4 @@
 //! When agent spans start and end: rules L1 to L6, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;

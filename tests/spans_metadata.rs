@@ -1,10 +1,4 @@
 //! What agent spans tell: rules M1 to M3, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;

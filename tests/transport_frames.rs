@@ -1,10 +1,4 @@
 //! What frames and closes of all kinds become, and that no credential shows anywhere (protocol.md sections 1.5, 8).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;
@@ -162,7 +156,7 @@ async fn all_that_is_told(serve: impl AsyncFnOnce(Peer)) -> String {
     let (traced, server) = (traced(), Server::start().await);
     let endpoint = server
         .endpoint()
-        .with_key(Secret::new(KEY))
+        .with_key(Secret::new(KEY).unwrap())
         .with_header("x-api-key", KEY);
     let builder = Session::builder(agents()).raw_events(true);
     let mut told = format!("{builder:?} {endpoint:?}");
@@ -198,7 +192,7 @@ async fn a_key_that_the_server_quotes_shows_nowhere() {
             {"type": "server_error", "code": KEY, "message": format!("no credit on {KEY}")}}});
         peer.send(response_event("response.created", "r1", json!({}))).await;
         peer.send(response_event("response.done", "r1", failure)).await;
-        peer.send(json!({"type": "conversation.item.added", "item": KEY})).await;
+        peer.send(json!({"type": "response.done", "response": KEY})).await;
         peer.send(json!({"type": KEY})).await;
         peer.send_frame(Message::text(format!("{KEY} is no JSON"))).await;
         let item = json!({"id": "u", "type": "message", "role": "user", "content": [{"type": "input_text", "text": KEY}]});
@@ -226,7 +220,7 @@ async fn a_key_in_a_refusal_shows_nowhere() {
     let told = all_that_is_told(async |peer| peer.close(3000, KEY).await).await;
     assert!(!told.contains(KEY), "{told}");
     let server = Server::start().await;
-    let endpoint = server.endpoint().with_key(Secret::new(KEY));
+    let endpoint = server.endpoint().with_key(Secret::new(KEY).unwrap());
     let body = json!({"error": {"message": format!("Bad key {KEY}"), "code": KEY}}).to_string();
     let answer = format!("HTTP/1.1 401 No\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let connect = Session::builder(agents()).endpoint(endpoint).connect();

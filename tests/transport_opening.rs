@@ -27,7 +27,7 @@ async fn the_handshake_names_model_key_and_client_and_never_the_beta() {
     let agents = Agents::new(Agent::new("Assistant")).settings(settings);
     let endpoint = Endpoint::new(&format!("{}?tag=1", server.url))
         .unwrap()
-        .with_key(Secret::new("sk-planted"))
+        .with_key(Secret::new("sk-planted").unwrap())
         .with_header("OpenAI-Project", "proj_1");
     let connect = Session::builder(agents).endpoint(endpoint).connect();
     let (session, peer) = tokio::join!(connect, async {

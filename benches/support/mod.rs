@@ -29,8 +29,9 @@ pub fn server(serve: impl Fn(&mut WebSocket<TcpStream>) + Send + Sync + Clone + 
     url
 }
 
+/// Sends an event; a client that has gone is noticed at the next read.
 pub fn send(socket: &mut WebSocket<TcpStream>, event: &Value) {
-    socket.send(Message::text(event.to_string())).unwrap();
+    let _ = socket.send(Message::text(event.to_string()));
 }
 
 /// Reads until an event of that type comes; false when the client has gone.

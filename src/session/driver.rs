@@ -61,8 +61,9 @@ pub(super) struct Driver {
     /// The agent being resolved.
     resolving: Work<Result<Arc<ResolvedAgent>, ResolveError>>,
     /// The connection being opened.
-    connecting: Work<Result<Connection, ConnectError>>,
-    connection: Option<Connection>,
+    connecting: Work<Result<Box<Connection>, ConnectError>>,
+    /// Boxed, as are the two above: what wakes the driver is passed about, and these are large.
+    connection: Option<Box<Connection>>,
     tools: JoinSet<ToolResult>,
     /// Which call each tool's task serves, to tell also when it panics.
     calls: HashMap<TaskId, String>,
@@ -82,7 +83,7 @@ enum Wake {
     Incoming(Incoming),
     Request(Option<Request>),
     Resolved(Result<Arc<ResolvedAgent>, ResolveError>),
-    Connected(Result<Connection, ConnectError>),
+    Connected(Result<Box<Connection>, ConnectError>),
     Tool(Result<(TaskId, ToolResult), JoinError>),
     Delivered,
     Closing,
@@ -166,7 +167,9 @@ impl Driver {
 
     /// Whether there is room for what is said to the server.
     fn can_send(&self) -> bool {
-        self.connection.as_ref().is_none_or(Connection::has_room)
+        self.connection
+            .as_ref()
+            .is_none_or(|connection| connection.has_room())
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -205,7 +208,11 @@ impl Driver {
             if left == 0 || self.ended || !self.can_read() {
                 return;
             }
-            match self.connection.as_mut().and_then(Connection::try_next) {
+            match self
+                .connection
+                .as_mut()
+                .and_then(|connection| connection.try_next())
+            {
                 Some(next) => incoming = next,
                 None => return,
             }
@@ -318,7 +325,7 @@ impl Driver {
                     ));
                 }
                 Output::Connect { limit } => self.connect(limit),
-                Output::RunTool(run) => self.run_tool(run),
+                Output::RunTool(run) => self.run_tool(*run),
                 Output::Switched { ticket, result } => {
                     if let Some(reply) = self.switches.remove(&ticket) {
                         let _ = reply.send(result);
@@ -358,7 +365,7 @@ impl Driver {
         let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
         self.connecting = Some(Box::pin(async move {
-            Connection::open(&endpoint, &model, limit).await
+            Connection::open(&endpoint, &model, limit).await.map(Box::new)
         }));
     }
 
@@ -406,7 +413,7 @@ impl Drop for Driver {
 }
 
 /// What comes in, if there is room for it; what goes out is written in any case.
-async fn next(connection: &mut Option<Connection>, can_read: bool) -> Incoming {
+async fn next(connection: &mut Option<Box<Connection>>, can_read: bool) -> Incoming {
     match connection {
         Some(connection) if can_read => connection.next().await,
         Some(connection) => match connection.only_write().await {},

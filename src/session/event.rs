@@ -10,6 +10,8 @@ use crate::transport::CloseReason;
 
 /// What happens in a session, as the application hears of it.
 ///
+/// What is large and rare is boxed, so that the deltas stay cheap to pass on.
+///
 /// Serialized, each is one JSON object with a `type`. Names and fields only ever grow: readers should pass over
 /// what they do not know.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -124,7 +126,7 @@ pub enum SessionEvent {
         /// The user's item.
         item_id: Id,
         /// Why.
-        error: ApiError,
+        error: Box<ApiError>,
     },
     /// Nobody spoke for as long as the session's idle timeout.
     InputAudioTimeoutTriggered {
@@ -165,12 +167,12 @@ pub enum SessionEvent {
     /// The conversation has a new entry.
     HistoryAdded {
         /// The entry.
-        item: HistoryItem,
+        item: Box<HistoryItem>,
     },
     /// An entry of the conversation has changed; deltas are not told this way.
     HistoryUpdated {
         /// The entry as it is now.
-        item: HistoryItem,
+        item: Box<HistoryItem>,
     },
     /// An entry of the conversation is gone.
     HistoryRemoved {
@@ -211,7 +213,7 @@ pub enum SessionEvent {
         /// Why.
         reason: EndReason,
         /// Tokens of all answers.
-        usage: Usage,
+        usage: Box<Usage>,
         /// How long the session could be used, in seconds.
         #[serde(rename = "duration_s", serialize_with = "seconds")]
         duration: Duration,
@@ -238,7 +240,7 @@ pub enum EndReason {
     /// The server said that the session cannot go on.
     Failed {
         /// What it said.
-        error: ApiError,
+        error: Box<ApiError>,
     },
     /// The session's own task was stopped: aborted, or its runtime ended.
     Aborted,

@@ -76,10 +76,10 @@ impl SpanProcessor for MemoryProcessor {
         kept.dropped += push(&mut kept.traces, Arc::clone(trace), self.capacity);
     }
 
-    fn on_span_end(&self, span: &Arc<SpanRecord>) {
+    fn on_span_end(&self, span: Arc<SpanRecord>) {
         let kept = &mut *self.kept();
         kept.received += 1;
-        kept.dropped += push(&mut kept.spans, Arc::clone(span), self.capacity);
+        kept.dropped += push(&mut kept.spans, span, self.capacity);
     }
 
     fn flush(&self, _limit: Duration) -> bool {

@@ -30,7 +30,6 @@
 //! # });
 //! ```
 
-mod api_key;
 mod batch;
 mod context;
 mod data;
@@ -43,7 +42,6 @@ mod span;
 mod time;
 mod tracer;
 
-pub use api_key::ApiKey;
 pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};

@@ -22,7 +22,7 @@ pub trait SpanProcessor: Send + Sync {
     fn on_span_start(&self, _span: &SpanRecord) {}
 
     /// A span has ended; `ended_at` is set.
-    fn on_span_end(&self, span: &Arc<SpanRecord>);
+    fn on_span_end(&self, span: Arc<SpanRecord>);
 
     /// Waits until everything received before the call is settled, for `limit` at most. Says whether it is.
     fn flush(&self, limit: Duration) -> bool;
@@ -41,7 +41,7 @@ impl<P: SpanProcessor + ?Sized> SpanProcessor for Arc<P> {
         (**self).on_span_start(span);
     }
 
-    fn on_span_end(&self, span: &Arc<SpanRecord>) {
+    fn on_span_end(&self, span: Arc<SpanRecord>) {
         (**self).on_span_end(span);
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::api_key::ApiKey;
 use super::data::{SpanData, SpanError};
 use super::id::{SpanId, TraceId};
 use super::time::Timestamp;
+use crate::Secret;
 
 /// A JSON object.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;
@@ -23,7 +23,7 @@ pub struct TraceRecord {
     /// Whatever else the application tells about the run.
     pub metadata: Option<JsonMap>,
     /// The key this trace is exported with, if not the exporter's own.
-    pub api_key: Option<ApiKey>,
+    pub api_key: Option<Secret>,
 }
 
 /// A span as processors see it.
@@ -42,9 +42,9 @@ pub struct SpanRecord {
     /// What the span tells about the work.
     pub data: SpanData,
     /// What went wrong in it.
-    pub error: Option<SpanError>,
+    pub error: Option<Box<SpanError>>,
     /// Whatever else the application tells about it.
-    pub metadata: Option<JsonMap>,
+    pub metadata: Option<Box<JsonMap>>,
 }
 
 impl SpanRecord {

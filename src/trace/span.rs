@@ -1,5 +1,6 @@
 //! A span while its work goes on.
 
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 use super::context::Context;
@@ -51,6 +52,7 @@ impl Span {
         });
         trace
             .processors()
+            .iter()
             .for_each(|processor| processor.on_span_start(&record));
         Self(Some(Open {
             trace: Arc::clone(trace),
@@ -83,12 +85,12 @@ impl Span {
 
     /// Sets what went wrong; the last call holds.
     pub fn set_error(&mut self, error: SpanError) {
-        self.with_record(|record| record.error = Some(error));
+        self.with_record(|record| record.error = Some(Box::new(error)));
     }
 
     /// Sets what else the application tells about the work; the last call holds.
     pub fn set_metadata(&mut self, metadata: JsonMap) {
-        self.with_record(|record| record.metadata = Some(metadata));
+        self.with_record(|record| record.metadata = Some(Box::new(metadata)));
     }
 
     /// Finishes the span now.
@@ -111,9 +113,13 @@ impl Span {
         if let Some(Open { trace, mut record }) = self.0.take() {
             let ended_at = ended_at().max(record.started_at);
             Arc::make_mut(&mut record).ended_at = Some(ended_at);
-            trace
-                .processors()
-                .for_each(|processor| processor.on_span_end(&record));
+            let processors = trace.processors();
+            // A handle for each; the last one gets ours.
+            let handles = repeat_n(record, processors.len());
+            processors
+                .iter()
+                .zip(handles)
+                .for_each(|(processor, record)| processor.on_span_end(record));
         }
     }
 }

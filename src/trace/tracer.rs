@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::api_key::ApiKey;
 use super::context::Context;
 use super::id::TraceId;
 use super::processor::{ShutdownReport, SpanProcessor};
 use super::record::{JsonMap, TraceRecord};
+use crate::Secret;
 
 /// Starts traces and holds the processors that get what they record. Cheap to clone; clones share the processors.
 ///
@@ -121,7 +121,7 @@ pub struct TraceBuilder {
     workflow_name: String,
     group_id: Option<String>,
     metadata: Option<JsonMap>,
-    api_key: Option<ApiKey>,
+    api_key: Option<Secret>,
 }
 
 impl TraceBuilder {
@@ -144,7 +144,7 @@ impl TraceBuilder {
     }
 
     /// Has this trace exported with a key of its own instead of the exporter's.
-    pub fn api_key(mut self, api_key: ApiKey) -> Self {
+    pub fn api_key(mut self, api_key: Secret) -> Self {
         self.api_key = Some(api_key);
         self
     }
@@ -164,6 +164,7 @@ impl TraceBuilder {
         let trace = Arc::new(ActiveTrace { record, processors });
         trace
             .processors()
+            .iter()
             .for_each(|processor| processor.on_trace_start(&trace.record));
         Trace(Some(trace))
     }
@@ -182,8 +183,8 @@ pub(super) struct ActiveTrace {
 }
 
 impl ActiveTrace {
-    pub(super) fn processors(&self) -> impl Iterator<Item = &dyn SpanProcessor> {
-        self.processors.0.iter().map(|processor| &**processor)
+    pub(super) fn processors(&self) -> &[Box<dyn SpanProcessor>] {
+        &self.processors.0
     }
 }
 

@@ -16,7 +16,8 @@ const MIN_SECRET: usize = 8;
 pub struct Endpoint {
     url: Url,
     key: Option<Secret>,
-    headers: Vec<(String, Secret)>,
+    /// Values may be credentials, so none is shown; an empty value is `None`.
+    headers: Vec<(String, Option<Secret>)>,
 }
 
 /// What the user says of the server; all of it optional.
@@ -107,7 +108,7 @@ impl Endpoint {
         }
         let mut endpoint = Self {
             url,
-            key: key.map(Secret::new),
+            key: key.and_then(Secret::new),
             headers: Vec::new(),
         };
         if provider == Provider::OpenAi || named_base {
@@ -150,7 +151,10 @@ impl Endpoint {
         }
         for (name, value) in &self.headers {
             headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
-            headers.push((name, value.expose().to_owned()));
+            let value = value
+                .as_ref()
+                .map_or_else(String::new, |value| value.expose().to_owned());
+            headers.push((name, value));
         }
         headers
     }
@@ -163,6 +167,11 @@ impl Endpoint {
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
+    /// Whether this is OpenAI's own server, so that its key is also one for traces there.
+    pub fn is_openai(&self) -> bool {
+        Provider::of(&self.url) == Provider::OpenAi
+    }
+
     /// Whether the URL joins a running call: such a session is already under way and sends no
     /// `session.created` (protocol.md section 5.13).
     pub fn joins_a_call(&self) -> bool {
@@ -172,37 +181,40 @@ impl Endpoint {
     /// `text` without any of the credentials: a server may quote them back.
     pub(crate) fn scrub(&self, text: &str) -> String {
         self.credentials()
-            .fold(text.to_owned(), |text, secret| secret.scrub(&text))
+            .fold(text.to_owned(), |text, secret| text.replace(&secret, "***"))
     }
 
     /// Whether `text` holds any of the credentials.
     pub(crate) fn is_quoted_in(&self, text: &str) -> bool {
-        self.credentials().any(|secret| text.contains(secret.expose()))
+        self.credentials().any(|secret| text.contains(&secret))
     }
 
     /// What must be shown nowhere: the key, headers that are credentials without the word before them, and a key in
     /// the URL.
-    fn credentials(&self) -> impl Iterator<Item = Secret> {
+    fn credentials(&self) -> impl Iterator<Item = String> {
         let headers = self
             .headers
             .iter()
             .filter(|(name, _)| is_credential(name))
-            .map(|(_, value)| {
-                let value = value.expose();
+            .filter_map(|(_, value)| {
+                let value = value.as_ref()?.expose();
                 let value = value.rsplit_once(' ').map_or(value, |(_, value)| value);
-                Secret::new(value.strip_prefix("openai-insecure-api-key.").unwrap_or(value))
+                Some(
+                    value
+                        .strip_prefix("openai-insecure-api-key.")
+                        .unwrap_or(value)
+                        .to_owned(),
+                )
             });
         let in_url = self
             .url
             .query_pairs()
             .filter(|(name, _)| is_credential(name))
-            .map(|(_, value)| Secret::new(value));
-        self.key
-            .iter()
-            .cloned()
-            .chain(headers)
+            .map(|(_, value)| value.into_owned());
+        let key = self.key.iter().map(|key| key.expose().to_owned());
+        key.chain(headers)
             .chain(in_url)
-            .filter(|secret| secret.expose().len() >= MIN_SECRET)
+            .filter(|secret| secret.len() >= MIN_SECRET)
     }
 }
 
@@ -421,7 +433,7 @@ mod tests {
     fn the_users_header_wins() {
         let endpoint = Endpoint::new("ws://h")
             .unwrap()
-            .with_key(Secret::new("k"))
+            .with_key(Secret::new("k").unwrap())
             .with_header("authorization", "mine");
         let headers = endpoint.headers();
         assert_eq!(
@@ -460,7 +472,7 @@ mod tests {
     fn every_kind_of_credential_is_scrubbed_and_a_placeholder_is_not() {
         let endpoint = Endpoint::new("ws://h?api-key=url-planted")
             .unwrap()
-            .with_key(Secret::new("key-planted"))
+            .with_key(Secret::new("key-planted").unwrap())
             .with_header("Authorization", "Basic basic-planted")
             .with_header(
                 "Sec-WebSocket-Protocol",
@@ -473,7 +485,9 @@ mod tests {
             endpoint.scrub(quoted),
             "*** *** *** openai-insecure-api-key.*** harmless-header"
         );
-        let placeholder = Endpoint::new("ws://h").unwrap().with_key(Secret::new("x"));
+        let placeholder = Endpoint::new("ws://h")
+            .unwrap()
+            .with_key(Secret::new("x").unwrap());
         assert_eq!(placeholder.scrub("six boxes"), "six boxes");
         assert!(!placeholder.is_quoted_in("six boxes"));
     }
@@ -482,7 +496,7 @@ mod tests {
     fn debug_output_hides_credentials() {
         let endpoint = Endpoint::new("ws://h?api-key=planted")
             .unwrap()
-            .with_key(Secret::new("planted"))
+            .with_key(Secret::new("planted").unwrap())
             .with_header("x", "planted");
         assert!(!format!("{endpoint:?}").contains("planted"));
         let options = EndpointOptions {

@@ -27,8 +27,8 @@ impl SpanProcessor for Recorder {
         self.started.lock().unwrap().push(span.id);
     }
 
-    fn on_span_end(&self, span: &Arc<SpanRecord>) {
-        self.ended.send_modify(|ended| ended.push(Arc::clone(span)));
+    fn on_span_end(&self, span: Arc<SpanRecord>) {
+        self.ended.send_modify(|ended| ended.push(span));
     }
 
     fn flush(&self, _limit: Duration) -> bool {

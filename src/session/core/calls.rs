@@ -207,7 +207,7 @@ impl Core {
             call_id,
             arguments,
         });
-        self.outputs.push_back(Output::RunTool(run));
+        self.outputs.push_back(Output::RunTool(Box::new(run)));
     }
 
     /// The span of a call, under the agent in charge (span rule P3).

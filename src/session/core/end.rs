@@ -30,7 +30,9 @@ impl Core {
 
     /// The server ended it with an error.
     pub(super) fn fail(&mut self, error: ApiError) {
-        self.end(EndReason::Failed { error });
+        self.end(EndReason::Failed {
+            error: Box::new(error),
+        });
     }
 
     pub(super) fn on_closed(&mut self, close: CloseReason) {
@@ -58,7 +60,7 @@ impl Core {
         };
         self.finish_spans(error);
         let duration = self.now.saturating_duration_since(self.opened_at);
-        let usage = std::mem::take(&mut self.usage);
+        let usage = Box::new(std::mem::take(&mut self.usage));
         self.emit(SessionEvent::SessionEnd {
             reason,
             usage,

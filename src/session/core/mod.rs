@@ -87,7 +87,7 @@ pub(crate) enum Output {
     /// Tell the application.
     Emit(SessionEvent),
     /// Run a tool in this scope (span rule P4).
-    RunTool(ToolRun),
+    RunTool(Box<ToolRun>),
     /// Tell the application what became of its wish for another agent.
     Switched {
         ticket: u64,
@@ -261,7 +261,7 @@ impl Core {
             ServerEvent::ItemDeleted(item) => self.on_deleted(item.item_id),
             ServerEvent::InputTranscriptDone(transcript) => self.on_input_transcript(transcript),
             ServerEvent::InputTranscriptFailed(failure) => {
-                let (item_id, error) = (failure.item_id, failure.error);
+                let (item_id, error) = (failure.item_id, Box::new(failure.error));
                 self.emit(SessionEvent::InputTranscriptFailed { item_id, error });
             }
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
@@ -455,8 +455,12 @@ impl Core {
 /// Tells the application of a change in the conversation.
 fn tell(outputs: &mut VecDeque<Output>, change: Change<'_>) {
     let event = match change {
-        Change::Added(item) => SessionEvent::HistoryAdded { item: item.clone() },
-        Change::Updated(item) => SessionEvent::HistoryUpdated { item: item.clone() },
+        Change::Added(item) => SessionEvent::HistoryAdded {
+            item: Box::new(item.clone()),
+        },
+        Change::Updated(item) => SessionEvent::HistoryUpdated {
+            item: Box::new(item.clone()),
+        },
         Change::None => return,
     };
     outputs.push_back(Output::Emit(event));

@@ -54,6 +54,7 @@ const DROP_LIMIT: Duration = Duration::from_secs(5);
 /// - The exporter runs on a thread of its own, with its own runtime, so nothing is lost when the application's
 ///   runtime ends first. The thread starts with the first item and ends with shutdown, or when the processor is
 ///   dropped; without items there is none (rule N1).
+/// - Shutdown may be called from several threads; the shortest limit holds.
 /// - A trace is never sent after one of its spans: while the batch with a trace is not settled, the spans of that
 ///   trace wait; others pass them.
 #[derive(Debug)]
@@ -88,17 +89,18 @@ fn spawn(
     queue: Arc<Queue>,
     config: BatchConfig,
 ) -> std::io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     std::thread::Builder::new()
         .name("trace-export".into())
         .spawn(move || {
             let fuse = Fuse(queue);
-            runtime.block_on(worker::run(exporter, Arc::clone(&fuse.0), config));
-            drop(fuse);
-            // Not a plain drop: that would wait for name lookups still under way.
-            runtime.shutdown_background();
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    runtime.block_on(worker::run(exporter, Arc::clone(&fuse.0), config));
+                    // Not a plain drop: that would wait for name lookups still under way.
+                    runtime.shutdown_background();
+                }
+                Err(error) => _ = fuse.0.stop(&queue::not_started(&error)),
+            }
         })
 }
 
@@ -116,8 +118,8 @@ impl SpanProcessor for BatchProcessor {
         self.queue.push(Item::Trace(Arc::clone(trace)));
     }
 
-    fn on_span_end(&self, span: &Arc<SpanRecord>) {
-        self.queue.push(Item::Span(Arc::clone(span)));
+    fn on_span_end(&self, span: Arc<SpanRecord>) {
+        self.queue.push(Item::Span(span));
     }
 
     fn flush(&self, limit: Duration) -> bool {

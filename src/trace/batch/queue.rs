@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
@@ -36,7 +36,7 @@ pub(super) type Start = Box<dyn FnOnce(Arc<Queue>) -> std::io::Result<JoinHandle
 const REASONS: usize = 8;
 
 /// How long past its limit a shutdown lets the export thread say itself what it could not send.
-const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(250);
 
 pub(super) struct Queue {
     destination: String,
@@ -46,7 +46,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Calls the worker.
     wake: Notify,
-    /// Tells threads in `flush` and `shutdown` that something was settled.
+    /// Tells threads in `flush` that what they wait for is settled, and those in `shutdown` that all is over.
     settled: Condvar,
     /// Tells the worker, and exporters between two tries, that shutdown has begun and when it must be over.
     closing: watch::Sender<Option<tokio::time::Instant>>,
@@ -63,6 +63,8 @@ struct State {
     losses: Vec<Loss>,
     /// Every item received before this one is settled.
     settled_below: u64,
+    /// The lowest `settled_below` that a thread waits for; to wake it for every batch would cost more than the batch.
+    awaited: u64,
     /// The worker was called for what is in `incoming`; a call per item would cost more than the item.
     called: bool,
     /// The worker is asked not to wait for its delay.
@@ -84,6 +86,11 @@ enum Phase {
 pub(super) const OUT_OF_TIME: &str = "shutdown ran out of time";
 /// Why items are lost that came too late.
 pub(super) const AFTER_SHUTDOWN: &str = "they came after shutdown";
+
+/// Why items are lost when there is no worker to be had.
+pub(super) fn not_started(error: &std::io::Error) -> String {
+    format!("the export thread could not start: {error}")
+}
 
 /// What the worker is to do next.
 pub(super) struct Orders {
@@ -107,6 +114,7 @@ impl Queue {
                 counts: Counts::default(),
                 losses: Vec::new(),
                 settled_below: 0,
+                awaited: u64::MAX,
                 called: false,
                 urgent: false,
                 phase: Phase::Unborn(start),
@@ -169,7 +177,7 @@ impl Queue {
             match start(Arc::clone(self)) {
                 Ok(thread) => state.thread = Some(thread),
                 Err(error) => {
-                    state.phase = Phase::Stopped(format!("the export thread could not start: {error}"));
+                    state.phase = Phase::Stopped(not_started(&error));
                     state.settled_below = u64::MAX;
                 }
             }
@@ -254,8 +262,14 @@ impl Queue {
         state.settled_below = first_open
             .or_else(|| state.incoming.first().map(|(number, _)| *number))
             .unwrap_or(state.counts.received);
+        let reached = state.settled_below >= state.awaited;
+        if reached {
+            state.awaited = u64::MAX;
+        }
         drop(state);
-        self.settled.notify_all();
+        if reached {
+            self.settled.notify_all();
+        }
         self.log(&new);
     }
 
@@ -268,7 +282,12 @@ impl Queue {
         let open = state.counts.queued;
         let new = open > 0 && state.lose(reason, open);
         let left = std::mem::take(&mut state.incoming);
-        let phase = std::mem::replace(&mut state.phase, Phase::Stopped(AFTER_SHUTDOWN.to_owned()));
+        let later = if self.closing().is_some() {
+            AFTER_SHUTDOWN
+        } else {
+            reason
+        };
+        let phase = std::mem::replace(&mut state.phase, Phase::Stopped(later.to_owned()));
         state.waiting = 0;
         state.settled_below = u64::MAX;
         drop(state);
@@ -290,11 +309,19 @@ impl Queue {
         }
         state.urgent = true;
         self.wake.notify_one();
-        let (state, _) = self
-            .settled
-            .wait_timeout_while(state, limit, |state| state.settled_below < target)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.settled_below >= target
+        let asked = Instant::now();
+        while state.settled_below < target {
+            let left = limit.saturating_sub(asked.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            state.awaited = state.awaited.min(target);
+            (state, _) = self
+                .settled
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        true
     }
 
     /// Has everything settled within `limit`, stops the worker, and reports.

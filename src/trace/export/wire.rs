@@ -63,7 +63,7 @@ pub(super) fn serialize_span<S: Serializer>(
         started_at: span.started_at,
         ended_at: span.ended_at,
         span_data,
-        error: span.error.as_ref(),
+        error: span.error.as_deref(),
         metadata: metadata(span),
     }
     .serialize(serializer)
@@ -79,10 +79,11 @@ fn metadata(span: &SpanRecord) -> Option<Cow<'_, JsonMap>> {
         .as_ref()
         .and_then(|metadata| metadata.get_key_value(REPEATED_KEY));
     match (repeated, &span.metadata) {
-        (None, own) => own.as_ref().map(Cow::Borrowed),
+        (None, own) => own.as_deref().map(Cow::Borrowed),
         (Some((key, value)), own) => {
             let own = own
-                .iter()
+                .as_deref()
+                .into_iter()
                 .flatten()
                 .map(|(key, value)| (key.clone(), value.clone()));
             Some(Cow::Owned(

@@ -53,7 +53,7 @@ impl SpanProcessor for CountStarts {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn on_span_end(&self, _span: &Arc<SpanRecord>) {}
+    fn on_span_end(&self, _span: Arc<SpanRecord>) {}
 
     fn flush(&self, _limit: Duration) -> bool {
         true
@@ -165,7 +165,7 @@ impl Rig {
                     self.sent.push(serde_json::from_str(&frame).unwrap());
                 }
                 Output::Emit(event) => self.events.push(event),
-                Output::RunTool(run) => self.runs.push(run),
+                Output::RunTool(run) => self.runs.push(*run),
                 Output::Switched { ticket, result } => self.switched.push((ticket, result)),
                 Output::Opened => self.opened = true,
                 Output::Failed(error) => self.failed = Some(error),

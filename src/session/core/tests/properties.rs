@@ -239,7 +239,7 @@ fn steps() -> impl Strategy<Value = Vec<(u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// No second answer is asked for while one runs or is under way (the server checks it), every turn ends, and every
     /// span.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::request::{body, group_by_key};
 use super::sanitize::sanitize;
+use crate::Secret;
 use crate::trace::export::Item;
 use crate::trace::{
-    ApiKey, AudioContent, Context, JsonMap, MemoryProcessor, Span, SpanData, SpanError, Timestamp, Trace,
-    Tracer,
+    AudioContent, Context, JsonMap, MemoryProcessor, Span, SpanData, SpanError, Timestamp, Trace, Tracer,
 };
 
 fn golden(name: &str) -> Option<Value> {
@@ -317,7 +317,7 @@ fn one_request_per_key_in_order_of_appearance() {
             .trace("T")
             .id(format!("trace_{number:032}").parse().unwrap());
         if let Some(key) = key {
-            trace = trace.api_key(ApiKey::new(key).unwrap());
+            trace = trace.api_key(Secret::new(key).unwrap());
         }
         trace
             .start()
@@ -329,7 +329,7 @@ fn one_request_per_key_in_order_of_appearance() {
     let items: Vec<Item> = pairs
         .flat_map(|(trace, span)| [Item::Trace(trace), Item::Span(span)])
         .collect();
-    let default = ApiKey::new("sk-REPLACED");
+    let default = Secret::new("sk-REPLACED");
     let ours: Vec<Value> = group_by_key(&items, default.as_ref())
         .into_iter()
         .map(|group| {
@@ -338,7 +338,7 @@ fn one_request_per_key_in_order_of_appearance() {
                 Item::Span(span) => format!("span_{:024}", span.data.label().parse::<u32>().unwrap()),
             };
             let ids: Vec<String> = group.items.iter().map(id).collect();
-            json!({"authorization": format!("Bearer {}", group.api_key.unwrap().reveal()), "ids": ids})
+            json!({"authorization": format!("Bearer {}", group.api_key.unwrap().expose()), "ids": ids})
         })
         .collect();
     assert_eq!(Value::from(ours), recorded);

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{ExportDeadline, ExportError, Item, SpanExporter};
-use crate::trace::ApiKey;
+use crate::Secret;
 use crate::trace::processor::Loss;
 use request::Group;
 pub use retry::RetryPolicy;
@@ -35,7 +35,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 /// - Without a key, traces without their own are lost, and counted.
 pub struct OpenAiExporter {
     endpoint: Url,
-    api_key: Option<ApiKey>,
+    api_key: Option<Secret>,
     organization: Option<String>,
     project: Option<String>,
     retry: RetryPolicy,
@@ -68,7 +68,7 @@ impl OpenAiExporter {
     }
 
     /// Sets the key for traces without their own.
-    pub fn api_key(mut self, api_key: Option<ApiKey>) -> Self {
+    pub fn api_key(mut self, api_key: Option<Secret>) -> Self {
         self.api_key = api_key;
         self
     }
@@ -153,7 +153,7 @@ impl OpenAiExporter {
         }
     }
 
-    async fn attempt(&self, request: reqwest::Request, key: &ApiKey) -> Result<(), Failure> {
+    async fn attempt(&self, request: reqwest::Request, key: &Secret) -> Result<(), Failure> {
         let client = self
             .client()
             .await
@@ -263,4 +263,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_openai_gets_spans_made_acceptable_to_it() {
+        let is_openai = |endpoint| OpenAiExporter::new(endpoint).unwrap().is_openai();
+        assert!(is_openai(None));
+        assert!(is_openai(Some("https://api.openai.com/v1/traces/ingest/")));
+        assert!(is_openai(Some("HTTPS://API.OPENAI.COM:443/v1/traces/ingest")));
+        assert!(!is_openai(Some("http://127.0.0.1:4000/v1/traces/ingest")));
+    }
 }

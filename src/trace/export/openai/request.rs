@@ -9,19 +9,20 @@ use tokio::time::timeout;
 
 use super::sanitize::{may_need_it, sanitize};
 use super::{ANSWER_BYTES, ANSWER_TIME, OpenAiExporter};
+use crate::Secret;
+use crate::trace::SpanRecord;
 use crate::trace::export::{Item, wire};
-use crate::trace::{ApiKey, SpanRecord};
 
 const USER_AGENT_VALUE: &str = concat!("realtime-run/", env!("CARGO_PKG_VERSION"));
 
 /// What goes into one request.
 pub(super) struct Group<'a> {
-    pub(super) api_key: Option<&'a ApiKey>,
+    pub(super) api_key: Option<&'a Secret>,
     pub(super) items: Vec<&'a Item>,
 }
 
 /// One group per key, in the order in which the keys first appear.
-pub(super) fn group_by_key<'a>(batch: &'a [Item], default: Option<&'a ApiKey>) -> Vec<Group<'a>> {
+pub(super) fn group_by_key<'a>(batch: &'a [Item], default: Option<&'a Secret>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for item in batch {
         let api_key = item.trace().api_key.as_ref().or(default);
@@ -39,7 +40,7 @@ pub(super) fn group_by_key<'a>(batch: &'a [Item], default: Option<&'a ApiKey>) -
 pub(super) fn build(
     client: &Client,
     exporter: &OpenAiExporter,
-    key: &ApiKey,
+    key: &Secret,
     items: &[&Item],
 ) -> Result<Request, String> {
     let body =
@@ -52,9 +53,9 @@ pub(super) fn build(
         .map_err(|error| format!("no request could be made: {}", super::innermost(&error)))
 }
 
-fn headers(exporter: &OpenAiExporter, key: &ApiKey) -> Result<HeaderMap, String> {
+fn headers(exporter: &OpenAiExporter, key: &Secret) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.reveal()))
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
         .map_err(|_| "the API key has characters in it that no key has: check OPENAI_API_KEY".to_owned())?;
     bearer.set_sensitive(true);
     headers.insert(AUTHORIZATION, bearer);
@@ -126,7 +127,7 @@ impl Serialize for Sanitized<'_> {
 
 /// Reads an answer to its end, or so far as it is worth it, for the error code in it: a short word as
 /// `invalid_api_key`. The rest of an answer may repeat what was sent, and is not passed on.
-pub(super) async fn error_code(mut response: Response, key: &ApiKey) -> Option<String> {
+pub(super) async fn error_code(mut response: Response, key: &Secret) -> Option<String> {
     #[derive(Deserialize)]
     struct Answer {
         error: Error,
@@ -151,7 +152,7 @@ pub(super) async fn error_code(mut response: Response, key: &ApiKey) -> Option<S
     error
         .code
         .or(error.r#type)
-        .filter(|code| is_code(code) && !code.contains(key.reveal()))
+        .filter(|code| is_code(code) && !code.contains(key.expose()))
 }
 
 /// A short word of small letters; keys have capitals, digits or dashes in them.

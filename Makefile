@@ -1,0 +1,31 @@
+# What people and CI do with the project; `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench peers ci
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## a session on the embedded simulator: no key, no network
+	cargo run --locked -- --agent agents/concierge.toml --simulate -m "I want a refund for my last invoice"
+
+test: ## all tests; those that need more than Rust say so and pass over
+	cargo test --locked
+
+lint: ## formatting, clippy, documentation, licences and advisories
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences are not checked"; fi
+
+bench: ## every figure of the README's performance section
+	cargo bench --locked
+
+peers: .peers/venv/installed ## the official Python SDK, a peer of the tests
+
+.peers/venv/installed: tests/peers/requirements.txt
+	python3 -m venv .peers/venv
+	.peers/venv/bin/pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	touch $@
+
+ci: peers test lint ## what CI runs
