@@ -78,7 +78,7 @@ pub(crate) enum Input<'a> {
 /// What the session wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Resolve this agent; one at a time.
+    /// Resolve this agent; one at a time, so that this takes the place of the one before.
     Resolve(String),
     /// Open the connection, within so much time.
     Connect { limit: Duration },
@@ -384,7 +384,7 @@ impl Core {
             return self.fail(error);
         }
         self.on_entry_time();
-        self.on_settings_time();
+        self.on_change_time();
     }
 
     /// After every input but a delta: asks for the next answer if it is time, and notices the end of a turn.
