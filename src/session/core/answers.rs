@@ -181,6 +181,9 @@ impl Core {
         tell(&mut self.outputs, change);
         // Some servers send it again and again while the user speaks (protocol.md section 3.4).
         if status.as_deref() != Some("in_progress") {
+            if let Some(usage) = &usage {
+                self.transcription_usage.add(usage);
+            }
             self.emit(SessionEvent::InputTranscript {
                 item_id,
                 transcript,

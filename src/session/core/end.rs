@@ -61,9 +61,11 @@ impl Core {
         self.finish_spans(error);
         let duration = self.now.saturating_duration_since(self.opened_at);
         let usage = Box::new(std::mem::take(&mut self.usage));
+        let transcription_usage = Box::new(std::mem::take(&mut self.transcription_usage));
         self.emit(SessionEvent::SessionEnd {
             reason,
             usage,
+            transcription_usage,
             duration,
         });
         self.outputs.push_back(Output::Ended);

@@ -40,7 +40,7 @@ use super::{SessionError, SessionEvent};
 use crate::agent::{ResolveError, ResolvedAgent};
 use crate::protocol::{
     ApiError, ClientEvent, Id, Item, Message, Part, ResponseStatus, ServerEvent, SessionInfo,
-    UnreadableEvent, Usage,
+    TranscriptionTotals, UnreadableEvent, Usage,
 };
 use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
 use crate::trace::{Context, Timestamp};
@@ -159,6 +159,8 @@ pub(crate) struct Core {
     turn: Turn,
     /// Tokens of all answers.
     usage: Usage,
+    /// What transcribing the user's speech has cost.
+    transcription_usage: TranscriptionTotals,
     /// A fatal error after which the server's close is awaited, and until when.
     fatal: Option<(ApiError, Timestamp)>,
 }
@@ -185,6 +187,7 @@ impl Core {
             calls: Calls::default(),
             turn: Turn::default(),
             usage: Usage::default(),
+            transcription_usage: TranscriptionTotals::default(),
             fatal: None,
             options,
         };
