@@ -74,9 +74,9 @@ impl Core {
     fn finish_spans(&mut self, error: Option<SpanError>) {
         self.phase = Phase::Ended;
         self.calls.give_up(self.now);
-        self.give_up_speeches();
-        self.give_up_transcriptions();
         self.give_up_generations();
+        self.give_up_transcriptions();
+        self.give_up_speeches();
         self.charge.finish(self.now, error);
     }
 }
