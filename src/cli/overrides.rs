@@ -60,7 +60,8 @@ mod tests {
             agent: AgentArgs,
         }
         let text = "start = 'A'\ncontext = { user = { name = 'Ada', tier = 'gold' } }\n\
-                    [agents.A]\nvoice = 'cedar'\n[agents.B]\nvoice = 'cedar'\n";
+                    [agents.A]\ninstructions = ''\nvoice = 'cedar'\n\
+                    [agents.B]\ninstructions = ''\nvoice = 'cedar'\n";
         let mut file = AgentFile::parse("test.toml", text, Path::new("/")).unwrap();
         let args = Flags::parse_from(["test", "--agent", "test.toml"].iter().chain(flags)).agent;
         apply(&args, &mut file).map(|()| file)

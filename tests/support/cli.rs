@@ -1,11 +1,6 @@
 //! Runs the built program: once to its end, or as a child to be watched and signalled.
 //!
 //! Use it with `#[path = "support/cli.rs"] mod cli;`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail by panicking"
-)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{PipeReader, PipeWriter, Read, Write};

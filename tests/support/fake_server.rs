@@ -1,11 +1,6 @@
 //! A Realtime server that does what the test says, right or wrong.
 //!
 //! Use it with `#[path = "support/fake_server.rs"] mod fake_server;`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail by panicking"
-)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};

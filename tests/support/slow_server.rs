@@ -1,11 +1,6 @@
 //! A simulator that says one word after the other, slowly enough to be interrupted.
 //!
 //! Use it with `#[path = "support/slow_server.rs"] mod slow_server;`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -112,7 +112,7 @@ impl Server {
 
 /// The key that traces go to OpenAI with: the session's own if that is at OpenAI, else OPENAI_API_KEY.
 fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
-    let at_openai = matches!(server, Server::At(endpoint) if endpoint.host().ends_with("openai.com"));
+    let at_openai = matches!(server, Server::At(endpoint) if endpoint.is_openai());
     let variable = args.api_key_env.as_deref().filter(|_| at_openai);
     env::var(variable.unwrap_or("OPENAI_API_KEY"))
         .ok()
