@@ -52,7 +52,14 @@ fn agents() -> Agents {
 }
 
 async fn until_sound(session: &mut Session) {
-    let wait = async { while !matches!(session.next().await, Some(SessionEvent::Audio { .. })) {} };
+    let wait = async {
+        while let Some(event) = session.next().await {
+            if matches!(event, SessionEvent::Audio { .. }) {
+                return;
+            }
+        }
+        panic!("the session ended before the sound");
+    };
     assert!(timeout(LIMIT, wait).await.is_ok(), "waited in vain for sound");
 }
 
