@@ -30,7 +30,7 @@ pub(super) struct Calls {
 #[derive(Debug)]
 struct Running {
     span: Span,
-    agent: String,
+    agent: Arc<ResolvedAgent>,
     tool: String,
     item_id: Id,
     /// The answer that called.
@@ -94,6 +94,11 @@ impl Calls {
     }
 }
 
+fn tool_call(agent: &ResolvedAgent, call: &FunctionCall) -> ToolCall {
+    let arguments = Core::parse_arguments(&call.arguments);
+    ToolCall::new(call.call_id.as_str(), agent.name.as_str(), arguments)
+}
+
 impl Core {
     pub(super) fn on_output_item_done(&mut self, output: OutputItem) {
         let OutputItem { response_id, item } = output;
@@ -153,25 +158,34 @@ impl Core {
         );
         match agent.find(&call.name) {
             Some(Callable::Tool(tool)) => {
-                self.run_tool(&agent, Arc::clone(tool), call, item_id, response_id);
+                let tool = Arc::clone(tool);
+                self.run_tool(agent, tool, call, item_id, response_id);
             }
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
+                let on_handoff = handoff.on_handoff.as_ref().map(|tool| {
+                    Box::new(ToolRun {
+                        tool: Arc::clone(tool),
+                        call: tool_call(&agent, &call),
+                        scope: self.charge.context(),
+                    })
+                });
                 let cause = Cause::Call {
                     call_id: call.call_id,
                     item_id,
                     response_id,
                     asked_by: Arc::clone(&agent),
+                    on_handoff,
                 };
                 self.want_change(&agent.name, to, cause);
             }
-            None => self.refuse_call(&call, &item_id),
+            None => self.refuse_call(&agent, &call, &item_id),
         }
     }
 
     fn run_tool(
         &mut self,
-        agent: &ResolvedAgent,
+        agent: Arc<ResolvedAgent>,
         tool: Arc<dyn Tool>,
         call: FunctionCall,
         item_id: Id,
@@ -181,15 +195,11 @@ impl Core {
         let run = ToolRun {
             tool,
             scope: span.context(),
-            call: ToolCall {
-                call_id: call.call_id.clone(),
-                agent: agent.name.clone(),
-                arguments: Self::parse_arguments(&call.arguments),
-            },
+            call: tool_call(&agent, &call),
         };
         let running = Running {
             span,
-            agent: agent.name.clone(),
+            agent: Arc::clone(&agent),
             tool: call.name.clone(),
             item_id,
             response_id,
@@ -230,17 +240,21 @@ impl Core {
 
     /// A function that the agent does not have: the model is told, and no answer is asked for, lest it calls again
     /// and again.
-    fn refuse_call(&mut self, call: &FunctionCall, item_id: &Id) {
-        let told = format!("Tool {} not found", call.name);
+    fn refuse_call(&mut self, agent: &ResolvedAgent, call: &FunctionCall, item_id: &Id) {
+        let told = agent.tell_unknown(&call.name);
         let mut span = self.function_span(call);
         span.set_error(SpanError::new("Tool not found").with_data(json!({"tool_name": call.name})));
         span.finish_at(self.now);
         self.answer_call(call.call_id.clone(), item_id, told.clone());
-        self.turn.note(ResponseStatus::Failed, Some(told.clone()));
-        self.complain("tool_not_found", told);
+        let trouble = format!("Tool {} not found", call.name);
+        self.turn.note(ResponseStatus::Failed, Some(trouble.clone()));
+        self.complain("tool_not_found", trouble);
     }
 
     pub(super) fn on_tool_done(&mut self, call_id: &str, result: Result<ToolOutput, ToolError>) {
+        if self.charge.is_preparing(call_id) {
+            return self.on_prepared(result);
+        }
         let Some(Running {
             mut span,
             agent,
@@ -251,10 +265,11 @@ impl Core {
         else {
             return;
         };
+        self.is_ending |= matches!(result, Ok(ToolOutput::EndSession(_)));
         let error = result.as_ref().err().map(|error| error.message().to_owned());
         let output = match result {
             Ok(output) => output.into_text(),
-            Err(error) => format!("The tool {tool} failed: {}", error.message()),
+            Err(error) => agent.tell_failure(&tool, error.message()),
         };
         match &error {
             Some(error) => span.set_error(
@@ -269,7 +284,7 @@ impl Core {
         span.finish_at(self.now);
         let call_id = call_id.to_owned();
         self.emit(SessionEvent::ToolEnd {
-            agent,
+            agent: agent.name.clone(),
             tool,
             call_id: call_id.clone(),
             output: output.clone(),

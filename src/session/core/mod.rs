@@ -157,6 +157,8 @@ pub(crate) struct Core {
     playback: Playback,
     calls: Calls,
     turn: Turn,
+    /// Whether the session ends with this turn, as the model wishes.
+    is_ending: bool,
     /// Tokens of all answers.
     usage: Usage,
     /// A fatal error after which the server's close is awaited, and until when.
@@ -184,6 +186,7 @@ impl Core {
             playback: Playback::default(),
             calls: Calls::default(),
             turn: Turn::default(),
+            is_ending: false,
             usage: Usage::default(),
             fatal: None,
             options,
@@ -404,6 +407,9 @@ impl Core {
         let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.emit(SessionEvent::TurnEnd { status, reason });
+            if self.is_ending {
+                self.close();
+            }
         }
     }
 

@@ -126,7 +126,11 @@ impl Rig {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Resolve(name) => {
-                    let resolved = self.agents.resolve(&name).now_or_never().unwrap();
+                    let resolved = self
+                        .agents
+                        .resolve(&name, &self.agents.context)
+                        .now_or_never()
+                        .unwrap();
                     self.core
                         .handle(self.now, Input::Resolved(resolved.map(Arc::new)));
                 }
