@@ -155,7 +155,8 @@ async fn a_request_is_made_and_its_failure_is_put_into_the_words_of_the_file() {
             let request = String::from_utf8_lossy(&request[..count]);
             assert!(request.starts_with("GET /"), "{request}");
             let length = body.len();
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
