@@ -1,5 +1,6 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
+mod doings;
 mod ending;
 mod entry;
 mod handoff;
