@@ -44,7 +44,7 @@ Examples:
   realtime-run --agent agents/assistant.toml --trace stdout -m Hi | jq .span_data
   realtime-run check agents/*.toml
 
-Output:
+What goes where:
   The assistant's words go to stdout, everything else to stderr. --json puts one object per event
   on stdout instead. With --trace stdout the words go to stderr.
 

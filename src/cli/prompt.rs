@@ -11,9 +11,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Behavior, Config, Editor};
@@ -115,7 +115,7 @@ impl Terminal {
         if !self.editing.load(Ordering::SeqCst) {
             return;
         }
-        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.settings);
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.settings);
         if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
             // Bracketed paste off, and a line of its own for what follows.
             let _ = terminal.write_all(b"\x1b[?2004l\r\n");
@@ -171,6 +171,7 @@ impl Reader {
         self.output.hold();
         self.editing.store(true, Ordering::SeqCst);
         if self.inputs.is_closed() {
+            self.output.release();
             return Input::End;
         }
         let line = editor.readline(PROMPT);
@@ -187,15 +188,15 @@ impl Reader {
     /// Waits until called or something is typed; fails when it is all over.
     fn watch(&mut self) -> io::Result<Option<Input>> {
         let mut ready = [
-            PollFd::new(self.called.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.stdin.as_fd(), PollFlags::POLLIN),
+            PollFd::new(&self.called, PollFlags::IN),
+            PollFd::new(&self.stdin, PollFlags::IN),
         ];
-        match poll(&mut ready, PollTimeout::NONE) {
+        match poll(&mut ready, None) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(None),
+            Err(Errno::INTR) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        let is_ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let [called, typed] = ready.each_ref().map(is_ready);
         if called {
             // What was typed meanwhile stays in the terminal and comes up in the prompt.

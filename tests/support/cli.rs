@@ -4,13 +4,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -266,8 +265,8 @@ impl Unread {
     pub fn wait_until_full(&self) {
         let started = Instant::now();
         loop {
-            let mut ready = [PollFd::new(self.writer.as_fd(), PollFlags::POLLOUT)];
-            if poll(&mut ready, PollTimeout::ZERO).unwrap() == 0 {
+            let mut ready = [PollFd::new(&self.writer, PollFlags::OUT)];
+            if poll(&mut ready, Some(&Timespec::default())).unwrap() == 0 {
                 return;
             }
             assert!(started.elapsed() < LIMIT, "the pipe never filled up");

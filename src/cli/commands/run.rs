@@ -177,16 +177,20 @@ impl Run<'_> {
         };
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
+        let endpoint_host = endpoint.host();
         let mut session = Session::builder(agents).endpoint(endpoint).raw_events(raw);
         if !self.traced {
             session = session.without_tracing();
         }
+        let opening = Instant::now();
+        tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
         let session = tokio::select! {
             biased;
             _ = signals.next() => return Ok(ExitStatus::Interrupted),
             limit = run_timeout(self.limits.run) => return Err(too_late(limit)),
             session = self.trace.trace.scope(session.connect()) => session?,
         };
+        tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
         let conversation = Conversation::new(session, (names, start), turns, renderer, printer, self.limits);

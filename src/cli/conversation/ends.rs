@@ -16,6 +16,7 @@ impl Conversation {
     }
 
     pub(super) fn on_turn_end(&mut self, status: ResponseStatus, reason: Option<&str>) -> Option<ExitStatus> {
+        tracing::info!(status = status.as_str(), reason, "the turn is over");
         // A change of agent at the prompt ends like a turn, though nothing was said.
         self.turn_until.take()?;
         let what = match status {
@@ -45,6 +46,7 @@ impl Conversation {
     }
 
     pub(super) fn on_session_end(&mut self, reason: &EndReason) -> ExitStatus {
+        tracing::info!(%reason, "the session is over");
         let is_unfinished = self.turn_until.is_some() || self.turns.are_left();
         match reason {
             EndReason::ServerClosed { .. } if !is_unfinished => {

@@ -221,7 +221,9 @@ impl Conversation {
             Input::Message(message) => self.say(message).await,
             Input::Interrupt => {
                 let end = self.on_interrupt().await;
-                self.ask();
+                if end.is_none() {
+                    self.ask();
+                }
                 return end;
             }
             Input::Slash(Slash::Quit) => return Some(self.status()),
@@ -246,6 +248,7 @@ impl Conversation {
         self.has_spoken = true;
         self.told = None;
         self.turn_until = Instant::now().checked_add(self.limits.turn);
+        tracing::info!(characters = message.chars().count(), "a turn goes out");
         // If the session is over, an event tells it.
         let _ = self.session.send_message(message).await;
     }
@@ -261,8 +264,9 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
-            while let Some(event) = next_event(session, printer).await {
+            while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
             }
         };
