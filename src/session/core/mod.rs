@@ -167,6 +167,8 @@ pub(crate) struct Core {
     speeches: Speeches,
     transcriptions: Transcriptions,
     turn: Turn,
+    /// Whether the session ends with this turn, as the model wishes.
+    is_ending: bool,
     /// Tokens of all answers.
     usage: Usage,
     /// What transcribing the user's speech has cost.
@@ -199,6 +201,7 @@ impl Core {
             speeches: Speeches::default(),
             transcriptions: Transcriptions::default(),
             turn: Turn::default(),
+            is_ending: false,
             usage: Usage::default(),
             transcription_usage: TranscriptionTotals::default(),
             fatal: None,
@@ -436,6 +439,9 @@ impl Core {
         let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.emit(SessionEvent::TurnEnd { status, reason });
+            if self.is_ending {
+                self.close();
+            }
         }
     }
 

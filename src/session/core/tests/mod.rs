@@ -1,5 +1,6 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
+mod doings;
 mod ending;
 mod entry;
 mod handoff;
@@ -156,7 +157,11 @@ impl Rig {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Resolve(name) => {
-                    let resolved = self.agents.resolve(&name).now_or_never().unwrap();
+                    let resolved = self
+                        .agents
+                        .resolve(&name, &self.agents.context)
+                        .now_or_never()
+                        .unwrap();
                     self.core
                         .handle(self.now, Input::Resolved(resolved.map(Arc::new)));
                 }
