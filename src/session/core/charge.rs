@@ -18,6 +18,10 @@ use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 /// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
 /// servers answer.
 pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
+/// How long another agent may take to be resolved.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
+/// How long what takes the input of a handoff may take: no answer is asked for meanwhile.
+const PREPARE_LIMIT: Duration = Duration::from_secs(120);
 /// Changes of agent that may wait at once.
 const MAX_WAITING: usize = 32;
 
@@ -41,9 +45,10 @@ pub(super) struct Charge {
 #[derive(Debug)]
 enum Stage {
     Settled,
-    /// What runs before the handoff has been started.
-    Preparing(Change),
-    Resolving(Change),
+    /// What runs before the handoff has been started, for which it has until then.
+    Preparing(Change, Timestamp),
+    /// The new agent is being resolved, for which it has until then.
+    Resolving(Change, Timestamp),
     /// The settings are sent; the server has until then to answer.
     Sent(Change, Arc<ResolvedAgent>, Timestamp),
 }
@@ -132,8 +137,10 @@ impl Charge {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.stage {
-            Stage::Sent(_, _, until) => Some(*until),
-            Stage::Settled | Stage::Preparing(_) | Stage::Resolving(_) => None,
+            Stage::Preparing(_, until) | Stage::Resolving(_, until) | Stage::Sent(_, _, until) => {
+                Some(*until)
+            }
+            Stage::Settled => None,
         }
     }
 
@@ -160,7 +167,9 @@ impl Charge {
     pub(super) fn finish(&mut self, now: Timestamp, error: Option<SpanError>) {
         let under_way = match std::mem::replace(&mut self.stage, Stage::Settled) {
             Stage::Settled => None,
-            Stage::Preparing(change) | Stage::Resolving(change) | Stage::Sent(change, ..) => Some(change),
+            Stage::Preparing(change, _) | Stage::Resolving(change, _) | Stage::Sent(change, ..) => {
+                Some(change)
+            }
         };
         for mut change in under_way.into_iter().chain(self.waiting.drain(..)) {
             change
@@ -177,7 +186,7 @@ impl Charge {
 
     /// Whether what runs under this call comes before a handoff.
     pub(super) fn is_preparing(&self, id: &str) -> bool {
-        matches!(&self.stage, Stage::Preparing(Change { cause: Cause::Call { call_id, .. }, .. }) if call_id == id)
+        matches!(&self.stage, Stage::Preparing(Change { cause: Cause::Call { call_id, .. }, .. }, _) if call_id == id)
     }
 
     /// Whether a handoff was asked for by an agent that is no longer in charge.
@@ -263,7 +272,7 @@ impl Core {
             match change.take_on_handoff() {
                 Some(run) => {
                     self.outputs.push_back(Output::RunTool(Box::new(run)));
-                    self.charge.stage = Stage::Preparing(change);
+                    self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
                 }
                 None => self.resolve(change),
             }
@@ -272,12 +281,12 @@ impl Core {
 
     fn resolve(&mut self, change: Change) {
         self.outputs.push_back(Output::Resolve(change.to.clone()));
-        self.charge.stage = Stage::Resolving(change);
+        self.charge.stage = Stage::Resolving(change, self.now + RESOLVE_LIMIT);
     }
 
     /// What runs before a handoff has ended; if it failed, so has the handoff (span rule L6).
     pub(super) fn on_prepared(&mut self, result: Result<ToolOutput, ToolError>) {
-        let Stage::Preparing(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+        let Stage::Preparing(change, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
             return;
         };
         match result {
@@ -293,7 +302,7 @@ impl Core {
         if matches!(self.phase, Phase::Resolving { .. }) {
             return self.on_first_resolved(result);
         }
-        let Stage::Resolving(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+        let Stage::Resolving(change, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
             return;
         };
         match result {
@@ -350,10 +359,26 @@ impl Core {
         true
     }
 
-    pub(super) fn on_settings_time(&mut self) {
-        if self.charge.deadline().is_some_and(|until| self.now >= until) {
-            self.charge.expect_no_answers();
-            self.change_agent();
+    pub(super) fn on_change_time(&mut self) {
+        if self.charge.deadline().is_none_or(|until| self.now < until) {
+            return;
+        }
+        match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
+            Stage::Preparing(change, _) => {
+                let limit = PREPARE_LIMIT.as_secs();
+                self.change_failed(change, &format!("its input was not taken within {limit} s"));
+                self.start_next_change();
+            }
+            Stage::Resolving(change, _) => {
+                let limit = RESOLVE_LIMIT.as_secs();
+                self.change_failed(change, &format!("it was not ready within {limit} s"));
+                self.start_next_change();
+            }
+            sent => {
+                self.charge.stage = sent;
+                self.charge.expect_no_answers();
+                self.change_agent();
+            }
         }
     }
 

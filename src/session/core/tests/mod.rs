@@ -9,6 +9,7 @@ mod interruption;
 mod properties;
 mod sequencing;
 mod tools;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
