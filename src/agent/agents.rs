@@ -297,7 +297,7 @@ pub struct UnknownTool {
 }
 
 impl UnknownTool {
-    fn new<'a>(name: &str, all: &mut dyn Iterator<Item = &'a str>) -> Self {
+    fn new(name: &str, all: &mut dyn Iterator<Item = &str>) -> Self {
         let mut known: Vec<String> = Vec::new();
         for other in all {
             if !known.iter().any(|name| name == other) {
