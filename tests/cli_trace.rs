@@ -69,6 +69,37 @@ fn on_stdout_the_trace_comes_before_its_spans_and_the_words_move_to_stderr() {
 }
 
 #[test]
+fn content_stays_out_of_the_trace_on_request() {
+    let weather = Agent::weather();
+    let traced = |flag: Option<&str>, variable: &str| {
+        let question = [
+            "--simulate",
+            "--trace",
+            "stdout",
+            "-m",
+            "What is the weather in Oslo?",
+        ];
+        let mut command = weather.command(question.into_iter().chain(flag));
+        command.env("OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA", variable);
+        run(command)
+    };
+    for (flag, variable, is_kept) in [
+        (None, "", true),
+        (None, "1", true),
+        (None, "0", false),
+        (Some("--no-trace-content"), "1", false),
+    ] {
+        let outcome = traced(flag, variable);
+        assert_eq!(outcome.stdout.contains("Oslo"), is_kept, "{flag:?} {variable:?}");
+        assert!(outcome.stdout.contains("\"get_weather\""), "names stay");
+        assert!(
+            outcome.stderr.contains("Oslo"),
+            "the words themselves are for the user"
+        );
+    }
+}
+
+#[test]
 fn events_and_spans_can_share_stdout() {
     let outcome = Agent::weather().run(["--simulate", "--json", "--trace", "stdout", "-m", "hi"]);
     let lines = outcome.json();

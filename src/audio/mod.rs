@@ -1,6 +1,6 @@
 //! Sounds in the formats of the wire.
 //!
-//! In: what to sound like, and an [`AudioFormat`](crate::protocol::AudioFormat). Out: bytes as a Realtime session
+//! In: what to sound like, and an [`AudioFormat`]. Out: bytes as a Realtime session
 //! carries them. Nothing here knows of sockets or sessions.
 
 mod g711;

@@ -59,6 +59,7 @@ Environment:
   OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
   AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY    the server and the key
   OPENAI_AGENTS_DISABLE_TRACING                  as --no-tracing
+  OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA     0 is --no-trace-content
   NO_COLOR                                       as --color never
   RUST_LOG                                       what -v shows, by module";
 
@@ -187,6 +188,9 @@ pub struct TraceArgs {
     /// What else to keep with the trace (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::key_value)]
     pub trace_metadata: Vec<(String, String)>,
+    /// Keep texts, arguments and outputs out of the trace; names, times, usage and errors stay
+    #[arg(long)]
+    pub no_trace_content: bool,
     /// Trace nothing at all, here or on the server
     #[arg(long, env = "OPENAI_AGENTS_DISABLE_TRACING", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_tracing: bool,

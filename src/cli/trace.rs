@@ -180,7 +180,9 @@ fn tracer(
     output: &Output,
     memory: &Arc<MemoryProcessor>,
 ) -> Result<Tracer, Failure> {
-    let mut tracer = Tracer::builder().processor(Arc::clone(memory));
+    let mut tracer = Tracer::builder()
+        .include_content(!args.no_trace_content && environment_includes_content())
+        .processor(Arc::clone(memory));
     for target in targets {
         tracer = match target {
             TraceTarget::Openai => tracer.processor(BatchProcessor::new(openai(args, key.clone())?)),
@@ -192,6 +194,16 @@ fn tracer(
         };
     }
     Ok(tracer.build())
+}
+
+/// What the SDKs' variable says: content stays unless it is set to something other than yes.
+fn environment_includes_content() -> bool {
+    env::var("OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA")
+        .ok()
+        .is_none_or(|value| {
+            let value = value.trim().to_ascii_lowercase();
+            value.is_empty() || ["1", "true", "yes", "on"].contains(&value.as_str())
+        })
 }
 
 fn openai(args: &TraceArgs, key: Option<Secret>) -> Result<OpenAiExporter, Failure> {

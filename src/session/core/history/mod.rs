@@ -1,0 +1,285 @@
+//! The conversation as the session knows it (protocol.md section 6.4): a linked list with an index, so that an
+//! item is put anywhere, found and changed at a cost that does not depend on how long the conversation is.
+
+mod item;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub use self::item::HistoryItem;
+use self::item::{empty_answer, merge, new_entry, transcript_at, words_at};
+use crate::protocol::{FunctionCallOutput, Id, Item, ItemStatus, Part, Role};
+
+/// What a change did.
+#[derive(Debug, PartialEq)]
+pub(super) enum Change<'a> {
+    Added(&'a HistoryItem),
+    Updated(&'a HistoryItem),
+    None,
+}
+
+#[derive(Debug)]
+struct Node {
+    item: HistoryItem,
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// Slots of removed items stay empty: few are ever removed.
+    nodes: Vec<Option<Node>>,
+    /// Where items are. The id of a tool's output leads to its call, so that what follows it finds its place.
+    index: HashMap<Id, usize>,
+    /// The answer that grows, and where it is: nearly every delta is for the same item as the one before.
+    growing: Option<(Id, usize)>,
+    first: Option<usize>,
+    last: Option<usize>,
+}
+
+impl History {
+    /// The conversation from its beginning.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &HistoryItem> {
+        let mut next = self.first;
+        std::iter::from_fn(move || {
+            let node = self.node(next?)?;
+            next = node.after;
+            Some(&node.item)
+        })
+    }
+
+    /// Puts in or changes what the server says of an item. `is_final` when it is said to be done.
+    pub(super) fn upsert(&mut self, item: Item, previous: Option<&Id>, is_final: bool) -> Change<'_> {
+        let Some(id) = item.id().filter(|id| !id.is_empty()).map(Id::from) else {
+            return Change::None;
+        };
+        if let Item::FunctionCallOutput(output) = item {
+            return self.link_output(id, &output);
+        }
+        if let Some(place) = self.index.get(&id).copied() {
+            let Some(node) = self.nodes[place].as_mut() else {
+                return Change::None;
+            };
+            let changed = merge(&mut node.item, item, is_final);
+            return if changed {
+                Change::Updated(&node.item)
+            } else {
+                Change::None
+            };
+        }
+        let place = self.insert(new_entry(id, item, is_final), previous);
+        self.node(place)
+            .map_or(Change::None, |node| Change::Added(&node.item))
+    }
+
+    /// Makes the entry of an answer that the server never announced, if it at least has an id.
+    pub(super) fn begin_answer(&mut self, item_id: &str) -> Change<'_> {
+        if item_id.is_empty() {
+            return Change::None;
+        }
+        let place = self.insert(empty_answer(Id::from(item_id)), None);
+        self.node(place)
+            .map_or(Change::None, |node| Change::Added(&node.item))
+    }
+
+    /// Adds words to an answer while they come. Returns the item's id, shared with the entry, if there is one.
+    pub(super) fn append(
+        &mut self,
+        item_id: &str,
+        content_index: u32,
+        words: &str,
+        spoken: bool,
+    ) -> Option<Id> {
+        let place = self.find_growing(item_id)?;
+        let item = &mut self.nodes.get_mut(place)?.as_mut()?.item;
+        if let HistoryItem::Message { content, .. } = item
+            && let Some(text) = words_at(content, content_index, spoken)
+        {
+            text.push_str(words);
+        }
+        Some(item.id().clone())
+    }
+
+    fn find_growing(&mut self, item_id: &str) -> Option<usize> {
+        if let Some((id, place)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(*place);
+        }
+        let (id, place) = self.index.get_key_value(item_id)?;
+        self.growing = Some((id.clone(), *place));
+        Some(*place)
+    }
+
+    /// Sets what a part of an answer says in the end.
+    pub(super) fn set_words(&mut self, item_id: &str, content_index: u32, words: String, spoken: bool) {
+        let Some(HistoryItem::Message { content, .. }) = self.get_mut(item_id) else {
+            return;
+        };
+        if !words.is_empty()
+            && let Some(text) = words_at(content, content_index, spoken)
+        {
+            *text = words;
+        }
+    }
+
+    /// Sets what the user said. An item not announced is put at the end.
+    pub(super) fn set_input_transcript(
+        &mut self,
+        item_id: &Id,
+        content_index: u32,
+        said: &str,
+    ) -> Change<'_> {
+        if let Some(place) = self.index.get(item_id).copied() {
+            let Some(node) = self.nodes[place].as_mut() else {
+                return Change::None;
+            };
+            let HistoryItem::Message { content, status, .. } = &mut node.item else {
+                return Change::None;
+            };
+            if content.is_empty() {
+                content.push(Part::InputAudio {
+                    audio: None,
+                    transcript: None,
+                });
+            }
+            if let Some(transcript) = transcript_at(content, content_index) {
+                *transcript = Some(said.to_owned());
+                *status = ItemStatus::Completed;
+            }
+            return Change::Updated(&node.item);
+        }
+        let content = vec![Part::InputAudio {
+            audio: None,
+            transcript: Some(said.to_owned()),
+        }];
+        let item = HistoryItem::Message {
+            item_id: item_id.clone(),
+            role: Role::User,
+            status: ItemStatus::Completed,
+            content,
+        };
+        let place = self.insert(item, None);
+        self.node(place)
+            .map_or(Change::None, |node| Change::Added(&node.item))
+    }
+
+    /// Sets what the model was told in answer to its call.
+    pub(super) fn set_output(&mut self, item_id: &str, text: &str) -> Change<'_> {
+        let Some(item) = self.get_mut(item_id) else {
+            return Change::None;
+        };
+        let HistoryItem::ToolCall { status, output, .. } = item else {
+            return Change::None;
+        };
+        *status = ItemStatus::Completed;
+        *output = Some(text.to_owned());
+        Change::Updated(item)
+    }
+
+    /// Marks an answer that was cut. Its words stay: the server forgets them, the application need not.
+    pub(super) fn truncate(&mut self, item_id: &str) -> Change<'_> {
+        let Some(item) = self.get_mut(item_id) else {
+            return Change::None;
+        };
+        let HistoryItem::Message { status, .. } = item else {
+            return Change::None;
+        };
+        *status = ItemStatus::Incomplete;
+        Change::Updated(item)
+    }
+
+    /// Takes an item out; says whether it was there.
+    pub(super) fn remove(&mut self, item_id: &str) -> bool {
+        self.growing = None;
+        let Some(place) = self.index.remove(item_id) else {
+            return false;
+        };
+        if self.node(place).is_none_or(|node| *node.item.id() != *item_id) {
+            return false; // the id of a tool's output, whose call stays
+        }
+        let Some(node) = self.nodes[place].take() else {
+            return false;
+        };
+        *self.link_after(node.before) = node.after;
+        *self.link_before(node.after) = node.before;
+        true
+    }
+
+    /// The id of a known item, shared with its entry.
+    pub(super) fn known(&self, item_id: &str) -> Option<Id> {
+        if let Some((id, _)) = &self.growing
+            && *id == *item_id
+        {
+            return Some(id.clone());
+        }
+        self.index.get_key_value(item_id).map(|(id, _)| id.clone())
+    }
+
+    /// A known item.
+    pub(super) fn get(&self, item_id: &str) -> Option<&HistoryItem> {
+        let place = *self.index.get(item_id)?;
+        self.node(place).map(|node| &node.item)
+    }
+
+    fn node(&self, place: usize) -> Option<&Node> {
+        self.nodes.get(place)?.as_ref()
+    }
+
+    fn get_mut(&mut self, item_id: &str) -> Option<&mut HistoryItem> {
+        let place = *self.index.get(item_id)?;
+        self.nodes.get_mut(place)?.as_mut().map(|node| &mut node.item)
+    }
+
+    /// Puts a new entry after `previous`, or at the end where that is unknown.
+    fn insert(&mut self, item: HistoryItem, previous: Option<&Id>) -> usize {
+        let place = self.nodes.len();
+        let before = previous
+            .and_then(|id| self.index.get(id).copied())
+            .filter(|place| self.node(*place).is_some());
+        let before = before.or(self.last);
+        let after = before
+            .and_then(|place| self.node(place))
+            .and_then(|node| node.after);
+        self.index.insert(item.id().clone(), place);
+        self.nodes.push(Some(Node { item, before, after }));
+        *self.link_after(before) = Some(place);
+        *self.link_before(after) = Some(place);
+        place
+    }
+
+    /// The link that leads on from a place, or to the first item.
+    fn link_after(&mut self, place: Option<usize>) -> &mut Option<usize> {
+        match place.and_then(|place| self.nodes[place].as_mut()) {
+            Some(node) => &mut node.after,
+            None => &mut self.first,
+        }
+    }
+
+    /// The link that leads back from a place, or to the last item.
+    fn link_before(&mut self, place: Option<usize>) -> &mut Option<usize> {
+        match place.and_then(|place| self.nodes[place].as_mut()) {
+            Some(node) => &mut node.before,
+            None => &mut self.last,
+        }
+    }
+
+    /// An output is part of its call's entry; only its place is remembered.
+    fn link_output(&mut self, id: Id, output: &FunctionCallOutput) -> Change<'_> {
+        // The call is nearly always among the last entries, and looking at more would cost ever more.
+        const LOOK_BACK: usize = 32;
+        let mut place = self.last;
+        for _ in 0..LOOK_BACK {
+            let Some((at, node)) = place.and_then(|at| Some((at, self.node(at)?))) else {
+                break;
+            };
+            if matches!(&node.item, HistoryItem::ToolCall { call_id, .. } if *call_id == output.call_id) {
+                self.index.insert(id, at);
+                break;
+            }
+            place = node.before;
+        }
+        Change::None
+    }
+}
