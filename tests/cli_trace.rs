@@ -202,14 +202,17 @@ fn no_exporter_thread_runs_unless_there_is_something_to_export() {
         let mut child = Child::start(command);
         child.say("hi\n");
         child.wait_for_any("You said: hi");
-        assert_eq!(
+        let exports = || {
             child
                 .threads()
                 .iter()
-                .any(|name| name.starts_with("trace-export")),
-            expected,
-            "{arguments:?}"
-        );
+                .any(|name| name.starts_with("trace-export"))
+        };
+        if expected {
+            cli::wait_until("the exporter's thread", exports);
+        } else {
+            assert!(!exports(), "{arguments:?}");
+        }
         child.end_input();
         assert_eq!(child.wait().code, Some(0));
     }
