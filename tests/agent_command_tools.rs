@@ -31,11 +31,7 @@ fn shell(script: &str) -> CommandTool {
 }
 
 fn call(arguments: Value) -> ToolCall {
-    ToolCall {
-        call_id: "call_1".to_owned(),
-        agent: "Assistant".to_owned(),
-        arguments,
-    }
+    ToolCall::new("call_1", "Assistant", arguments)
 }
 
 async fn run(tool: CommandTool) -> Result<String, ToolError> {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use realtime_run::agent::AgentFile;
-use realtime_run::tool::ToolCall;
 use serde_json::json;
 
 /// The agent files of a directory of this repository, in order of their names.
@@ -82,9 +81,8 @@ async fn what_a_file_says_is_what_its_agents_are() {
     assert_eq!(tracing.group_id.as_deref(), Some("chat-1"));
     assert_eq!(json!(tracing.metadata), json!({"site": "example", "attempt": 2}));
 
-    let triage = agents.resolve("Triage").await.unwrap();
-    let instructions =
-        "Find out what {{ user.name }} needs. Prices are in ${currency}. You run in realtime-run.";
+    let triage = agents.resolve("Triage", &agents.context).await.unwrap();
+    let instructions = "Find out what Ada needs. Prices are in ${currency}. You run in realtime-run.";
     assert_eq!(triage.instructions, instructions);
     assert_eq!(triage.tool_names(), ["get_weather", "now"]);
     assert_eq!(triage.handoff_names(), ["Billing", "Café ☕"]);
@@ -95,24 +93,6 @@ async fn what_a_file_says_is_what_its_agents_are() {
         ["get_weather", "now", "transfer_to_billing", "transfer_to_caf___"]
     );
 
-    let billing = agents.resolve("Billing").await.unwrap();
+    let billing = agents.resolve("Billing", &agents.context).await.unwrap();
     assert_eq!(billing.instructions, "Explain invoices.\nBe kind.\n");
-}
-
-#[tokio::test]
-async fn the_tools_of_the_examples_answer() {
-    for path in agent_files("agents") {
-        let agents = AgentFile::load(&path).unwrap().agents;
-        for name in agents.names() {
-            for tool in agents.resolve(name).await.unwrap().tools {
-                let call = ToolCall {
-                    call_id: "call_1".into(),
-                    agent: name.into(),
-                    arguments: json!({}),
-                };
-                let output = tool.call(call).await.unwrap().into_text();
-                assert!(!output.is_empty(), "{} of {}", tool.spec().name, path.display());
-            }
-        }
-    }
 }

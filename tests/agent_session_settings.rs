@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The settings sent for the one agent of a file with these lines under `[session]`.
 async fn sent(session: &str) -> Value {
     let agents = settings_file(session).agents;
-    let resolved = agents.resolve(agents.start()).await.unwrap();
+    let resolved = agents.resolve(agents.start(), &agents.context).await.unwrap();
     serde_json::to_value(resolved.session_config()).unwrap()
 }
 

@@ -36,7 +36,7 @@ fn when_nobody_reads_the_words_any_more_the_run_ends_quietly() {
     assert_eq!(line, "word\n");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert!(
-        !outcome.stderr.contains("error") && !outcome.stderr.contains("warning"),
+        !outcome.stderr.contains("\nerror") && !outcome.stderr.contains("warning"),
         "{}",
         outcome.stderr
     );

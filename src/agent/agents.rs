@@ -1,10 +1,13 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, names};
+use crate::context::{Template, TemplateError, Variables};
+use crate::tool::Tool;
 
 /// The agents of a session, the one that starts, and what they share.
 ///
@@ -15,15 +18,28 @@ use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, nam
 ///     .with(Agent::new("Billing").handoff("Triage"));
 /// assert_eq!(agents.start(), "Triage");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Agents {
     /// What all agents share.
     pub settings: SessionSettings,
     /// What tools, templates and conditions are told about the run; an object.
     pub context: Value,
+    /// What models are told of a tool's failure, unless the tool has words of its own: a template with `tool` and
+    /// `error`.
+    pub tool_error_message: Option<Template>,
     start: String,
     /// By name, in the order they were added.
     agents: IndexMap<String, Arc<Agent>>,
+    /// Tools that an agent may be given for a run, beside those that agents have.
+    spare_tools: Vec<Arc<dyn Tool>>,
+    overrides: Overrides,
+}
+
+/// What takes the place of the starting agent's own lists when a session is entered.
+#[derive(Clone, Default)]
+struct Overrides {
+    tools: Option<Vec<Arc<dyn Tool>>>,
+    handoffs: Option<Vec<Handoff>>,
 }
 
 impl Agents {
@@ -32,6 +48,9 @@ impl Agents {
         let agents = Self {
             settings: SessionSettings::default(),
             context: Value::Object(Map::new()),
+            tool_error_message: None,
+            spare_tools: Vec::new(),
+            overrides: Overrides::default(),
             start: agent.name.clone(),
             agents: IndexMap::new(),
         };
@@ -66,6 +85,41 @@ impl Agents {
         Ok(())
     }
 
+    /// Adds a tool that [`Agents::override_tools`] can name though no agent has it.
+    #[must_use]
+    pub fn with_spare_tool(mut self, tool: Arc<dyn Tool>) -> Self {
+        self.spare_tools.push(tool);
+        self
+    }
+
+    /// Gives the starting agent these tools instead of its own when a session is entered, as far as they are enabled;
+    /// none for an empty list. When it takes charge again later, it has its own.
+    ///
+    /// # Errors
+    /// [`UnknownTool`] if there is none of one of the names.
+    pub fn override_tools<N: AsRef<str>>(&mut self, names: &[N]) -> Result<(), UnknownTool> {
+        let tools = names.iter().map(|name| self.require_tool(name.as_ref()));
+        self.overrides.tools = Some(tools.collect::<Result<_, _>>()?);
+        Ok(())
+    }
+
+    /// Gives the starting agent handoffs to these agents instead of its own when a session is entered, as far as they
+    /// are enabled; none for an empty list. What it says of a handoff itself goes on to hold. When it takes charge again
+    /// later, it has its own.
+    ///
+    /// # Errors
+    /// [`UnknownAgent`] if there is none of one of the names.
+    pub fn override_handoffs<N: AsRef<str>>(&mut self, agents: &[N]) -> Result<(), UnknownAgent> {
+        let own = &self.require(&self.start)?.handoffs;
+        let handoff = |name: &N| {
+            let target = &self.require(name.as_ref())?.name;
+            let known = own.iter().find(|handoff| handoff.agent == *target);
+            Ok(known.cloned().unwrap_or_else(|| Handoff::to(target)))
+        };
+        self.overrides.handoffs = Some(agents.iter().map(handoff).collect::<Result<_, _>>()?);
+        Ok(())
+    }
+
     /// The agent of that name.
     pub fn get(&self, name: &str) -> Option<&Agent> {
         self.agents.get(name).map(Arc::as_ref)
@@ -76,22 +130,47 @@ impl Agents {
         self.agents.keys().map(String::as_str)
     }
 
-    /// What an activation of the agent `name` gets: done once each time it takes charge (span rule M2).
+    /// What an activation of the agent `name` gets in a run that knows `context`: done once each time it takes charge
+    /// (span rule M2). Tools and handoffs that are not enabled are left out (M1).
     ///
     /// # Errors
     /// A [`ResolveError`] when there is no such agent, or it cannot be put before a model as it is.
-    pub async fn resolve(&self, name: &str) -> Result<ResolvedAgent, ResolveError> {
-        let agent = self.require(name)?;
+    pub async fn resolve(&self, name: &str, context: &Value) -> Result<ResolvedAgent, ResolveError> {
+        self.activate(self.require(name)?, context).await
+    }
+
+    /// What the starting agent gets when a session is entered: as [`Agents::resolve`] says, with what is overridden for
+    /// the run.
+    ///
+    /// # Errors
+    /// As [`Agents::resolve`].
+    pub async fn resolve_entry(&self, context: &Value) -> Result<ResolvedAgent, ResolveError> {
+        let mut agent = self.require(&self.start)?.clone();
+        if let Some(tools) = &self.overrides.tools {
+            agent.tools.clone_from(tools);
+        }
+        if let Some(handoffs) = &self.overrides.handoffs {
+            agent.handoffs.clone_from(handoffs);
+        }
+        self.activate(&agent, context).await
+    }
+
+    async fn activate(&self, agent: &Agent, context: &Value) -> Result<ResolvedAgent, ResolveError> {
+        let variables = Variables::of(context);
         let mut settings = self.settings.clone();
         if let Some(voice) = &agent.voice {
             settings.config.audio.output.voice = Some(voice.clone());
         }
         let resolved = ResolvedAgent {
             name: agent.name.clone(),
-            instructions: agent.instructions.clone(),
-            tools: agent.tools.clone(),
-            handoffs: self.resolve_handoffs(agent)?,
+            instructions: agent
+                .instructions
+                .render(&variables)
+                .map_err(|error| ResolveError::template(agent, "the instructions", error))?,
+            tools: enabled_tools(agent, &variables)?,
+            handoffs: self.resolve_handoffs(agent, &variables)?,
             settings,
+            tool_error_message: self.tool_error_message.clone(),
         };
         check_names(&resolved)?;
         Ok(resolved)
@@ -104,12 +183,35 @@ impl Agents {
         })
     }
 
-    fn resolve_handoffs(&self, agent: &Agent) -> Result<Vec<ResolvedHandoff>, ResolveError> {
-        agent
-            .handoffs
-            .iter()
-            .map(|handoff| self.resolve_handoff(agent, handoff))
-            .collect()
+    fn require_tool(&self, name: &str) -> Result<Arc<dyn Tool>, UnknownTool> {
+        let of_agents = self.agents.values().flat_map(|agent| &agent.tools);
+        let all = self.spare_tools.iter().chain(of_agents);
+        match all.clone().find(|tool| tool.spec().name == name) {
+            Some(tool) => Ok(Arc::clone(tool)),
+            None => Err(UnknownTool::new(
+                name,
+                &mut all.map(|tool| tool.spec().name.as_str()),
+            )),
+        }
+    }
+
+    fn resolve_handoffs(
+        &self,
+        agent: &Agent,
+        variables: &Variables,
+    ) -> Result<Vec<ResolvedHandoff>, ResolveError> {
+        let mut resolved = Vec::new();
+        for handoff in &agent.handoffs {
+            let enabled = handoff
+                .when
+                .as_ref()
+                .map_or(Ok(true), |when| when.holds(variables));
+            let what = || format!("the condition of the handoff to `{}`", handoff.agent);
+            if enabled.map_err(|error| ResolveError::template(agent, what(), error))? {
+                resolved.push(self.resolve_handoff(agent, handoff)?);
+            }
+        }
+        Ok(resolved)
     }
 
     fn resolve_handoff(&self, agent: &Agent, handoff: &Handoff) -> Result<ResolvedHandoff, ResolveError> {
@@ -126,8 +228,23 @@ impl Agents {
                 .description
                 .clone()
                 .unwrap_or_else(|| describe_handoff(target)),
+            on_handoff: handoff.on_handoff.clone(),
         })
     }
+}
+
+fn enabled_tools(agent: &Agent, variables: &Variables) -> Result<Vec<Arc<dyn Tool>>, ResolveError> {
+    let mut enabled = Vec::new();
+    for tool in &agent.tools {
+        let what = || format!("the condition of the tool `{}`", tool.spec().name);
+        if tool
+            .is_enabled(variables)
+            .map_err(|error| ResolveError::template(agent, what(), error))?
+        {
+            enabled.push(Arc::clone(tool));
+        }
+    }
+    Ok(enabled)
 }
 
 fn describe_handoff(target: &Agent) -> String {
@@ -169,6 +286,41 @@ pub struct UnknownAgent {
     pub known: Vec<String>,
 }
 
+/// There is no tool of that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tool `{name}`; {}", if known.is_empty() { "there are none at all".to_owned() } else { format!("the tools are {}", quoted(known)) })]
+pub struct UnknownTool {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names there are.
+    pub known: Vec<String>,
+}
+
+impl UnknownTool {
+    fn new(name: &str, all: &mut dyn Iterator<Item = &str>) -> Self {
+        let mut known: Vec<String> = Vec::new();
+        for other in all {
+            if !known.iter().any(|name| name == other) {
+                known.push(other.to_owned());
+            }
+        }
+        Self {
+            name: name.to_owned(),
+            known,
+        }
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents")
+            .field("start", &self.start)
+            .field("agents", &self.agents)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 fn quoted(names: &[String]) -> String {
     names
         .iter()
@@ -192,6 +344,16 @@ pub enum ResolveError {
         /// The agent that is missing.
         unknown: UnknownAgent,
     },
+    /// Its instructions, or the condition of one of its tools and handoffs, can't be worked out from the context.
+    #[error("{what} of agent `{agent}` can't be worked out: {error}")]
+    Template {
+        /// The agent that was to be activated.
+        agent: String,
+        /// What it is that can't be worked out.
+        what: String,
+        /// Why.
+        error: TemplateError,
+    },
     /// Two of its tools and handoffs have the same name.
     #[error("agent `{agent}` shows the model two functions named `{name}`; rename one of them")]
     DuplicateName {
@@ -212,8 +374,20 @@ pub enum ResolveError {
     },
 }
 
+impl ResolveError {
+    fn template(agent: &Agent, what: impl Into<String>, error: TemplateError) -> Self {
+        Self::Template {
+            agent: agent.name.clone(),
+            what: what.into(),
+            error,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::agent::Callable;
     use crate::protocol::Voice;
@@ -241,7 +415,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_and_what_is_named_come_from_one_value() {
-        let triage = concierge().resolve("Triage").await.unwrap();
+        let triage = concierge().resolve("Triage", &json!({})).await.unwrap();
         let config = serde_json::to_value(triage.session_config()).unwrap();
         assert_eq!(config["instructions"], "Greet.");
         let no_arguments = ToolSpec::no_parameters();
@@ -261,7 +435,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_the_model_calls_stands_for_what_was_sent() {
-        let triage = concierge().resolve("Triage").await.unwrap();
+        let triage = concierge().resolve("Triage", &json!({})).await.unwrap();
         assert!(
             matches!(triage.find("get_hours"), Some(Callable::Tool(tool)) if tool.spec().name == "get_hours")
         );
@@ -274,7 +448,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_without_tools_sends_an_empty_list() {
-        let refunds = concierge().resolve("Refunds").await.unwrap();
+        let refunds = concierge().resolve("Refunds", &json!({})).await.unwrap();
         assert_eq!(refunds.session_config().tools, Some(Vec::new()));
         assert_eq!(refunds.tool_names(), [""; 0]);
     }
@@ -286,7 +460,7 @@ mod tests {
         let cedar = Voice::Named("cedar".to_owned());
         agents.settings.config.audio.output.voice = Some(cedar.clone());
         for (name, voice) in [("A", ash), ("B", cedar)] {
-            let config = agents.resolve(name).await.unwrap().session_config();
+            let config = agents.resolve(name, &json!({})).await.unwrap().session_config();
             assert_eq!(config.audio.output.voice, Some(voice));
         }
     }
@@ -294,7 +468,7 @@ mod tests {
     #[tokio::test]
     async fn names_that_the_model_would_confuse_are_refused() {
         let twice = Agents::new(Agent::new("A").tool(tool("transfer_to_a")).handoff("A"));
-        let error = twice.resolve("A").await.unwrap_err();
+        let error = twice.resolve("A", &json!({})).await.unwrap_err();
         assert_eq!(
             error,
             ResolveError::DuplicateName {
@@ -303,7 +477,7 @@ mod tests {
             }
         );
         let unfit = Agents::new(Agent::new("A").tool(tool("get weather")));
-        let error = unfit.resolve("A").await.unwrap_err();
+        let error = unfit.resolve("A", &json!({})).await.unwrap_err();
         assert_eq!(
             error,
             ResolveError::InvalidName {
@@ -317,11 +491,11 @@ mod tests {
     async fn missing_agents_are_named() {
         let mut agents = Agents::new(Agent::new("A").handoff("C")).with(Agent::new("B"));
         assert_eq!(
-            agents.resolve("A").await.unwrap_err().to_string(),
+            agents.resolve("A", &json!({})).await.unwrap_err().to_string(),
             "agent `A` can't hand over: there is no agent `C`; the agents are `A`, `B`"
         );
         assert!(matches!(
-            agents.resolve("C").await,
+            agents.resolve("C", &json!({})).await,
             Err(ResolveError::UnknownAgent(_))
         ));
         assert!(agents.set_start("C").is_err());

@@ -2,8 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::names;
+use crate::context::{Condition, Template};
 use crate::protocol::Voice;
-use crate::tool::Tool;
+use crate::tool::{ManagedTool, Tool};
 
 /// One agent: what it is told to be, what it can call, and whom it can hand over to.
 ///
@@ -19,8 +20,8 @@ use crate::tool::Tool;
 pub struct Agent {
     /// Its name, unique among the agents of a session.
     pub name: String,
-    /// What the model is told to be and do.
-    pub instructions: String,
+    /// What the model is told to be and do, filled in from the context each time it takes charge.
+    pub instructions: Template,
     /// When to hand over to this agent, in words for the models of other agents.
     pub handoff_description: Option<String>,
     /// The agents it can hand over to.
@@ -37,7 +38,7 @@ impl Agent {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            instructions: String::new(),
+            instructions: Template::default(),
             handoff_description: None,
             handoffs: Vec::new(),
             tools: Vec::new(),
@@ -45,10 +46,16 @@ impl Agent {
         }
     }
 
-    /// Sets what the model is told to be and do.
+    /// Sets what the model is told to be and do, word for word.
     #[must_use]
-    pub fn instructions(mut self, text: impl Into<String>) -> Self {
-        self.instructions = text.into();
+    pub fn instructions(self, text: impl Into<String>) -> Self {
+        self.instructions_template(Template::plain(text))
+    }
+
+    /// Sets what the model is told to be and do, to be filled in from the context each time the agent takes charge.
+    #[must_use]
+    pub fn instructions_template(mut self, template: Template) -> Self {
+        self.instructions = template;
         self
     }
 
@@ -66,16 +73,16 @@ impl Agent {
         self
     }
 
-    /// Adds something it can call.
+    /// Adds something it can call. Arguments are validated before it runs ([`ManagedTool`]).
     #[must_use]
     pub fn tool(self, tool: impl Tool) -> Self {
         self.shared_tool(Arc::new(tool))
     }
 
-    /// Adds something that several agents can call.
+    /// Adds something that several agents can call. Arguments are validated before it runs ([`ManagedTool`]).
     #[must_use]
     pub fn shared_tool(mut self, tool: Arc<dyn Tool>) -> Self {
-        self.tools.push(tool);
+        self.tools.push(Arc::new(ManagedTool::new(tool)));
         self
     }
 
@@ -92,7 +99,7 @@ impl fmt::Debug for Agent {
         let tools: Vec<&str> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
         f.debug_struct("Agent")
             .field("name", &self.name)
-            .field("instructions", &self.instructions)
+            .field("instructions", &self.instructions.source())
             .field("handoff_description", &self.handoff_description)
             .field("handoffs", &self.handoffs)
             .field("tools", &tools)
@@ -102,7 +109,7 @@ impl fmt::Debug for Agent {
 }
 
 /// A way to hand the conversation over to another agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Handoff {
     /// The name of the agent that takes over.
     pub agent: String,
@@ -110,6 +117,11 @@ pub struct Handoff {
     pub tool_name: Option<String>,
     /// What the model is told about it; made from the agent's `handoff_description` if none.
     pub description: Option<String>,
+    /// When the agent that is taking charge has it; always if none.
+    pub when: Option<Condition>,
+    /// What runs before the other agent takes over, with the input that the model gives; if it fails, so does the
+    /// handoff (span rule L6). Its parameters are those of the handoff, which has none without it.
+    pub on_handoff: Option<Arc<dyn Tool>>,
 }
 
 impl Handoff {
@@ -119,6 +131,8 @@ impl Handoff {
             agent: agent.into(),
             tool_name: None,
             description: None,
+            when: None,
+            on_handoff: None,
         }
     }
 
@@ -136,11 +150,36 @@ impl Handoff {
         self
     }
 
+    /// Sets when the agent that is taking charge has it, by the context.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.when = Some(condition);
+        self
+    }
+
+    /// Sets what runs before the other agent takes over; see [`Handoff::on_handoff`](#structfield.on_handoff).
+    #[must_use]
+    pub fn on_handoff(mut self, tool: impl Tool) -> Self {
+        self.on_handoff = Some(Arc::new(ManagedTool::new(Arc::new(tool))));
+        self
+    }
+
     /// The name of the tool the model calls for it.
     pub(super) fn called(&self) -> String {
         self.tool_name
             .clone()
             .unwrap_or_else(|| names::transfer_tool(&self.agent))
+    }
+}
+
+impl fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handoff")
+            .field("agent", &self.agent)
+            .field("tool_name", &self.tool_name)
+            .field("description", &self.description)
+            .field("when", &self.when)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::Renderer;
 use annotate_snippets::{AnnotationKind, Group, Level, Snippet, normalize_untrusted_str};
@@ -15,6 +16,17 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What would be right.
     pub help: Option<String>,
+    /// The file that the span counts in, where it is one that the agent file refers to.
+    pub file: Option<Arc<OtherFile>>,
+}
+
+/// A file that an agent file refers to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OtherFile {
+    /// Its path as the agent file has it.
+    pub name: String,
+    /// What it holds.
+    pub text: String,
 }
 
 impl Diagnostic {
@@ -25,6 +37,7 @@ impl Diagnostic {
             span: Some(span),
             label: None,
             help: None,
+            file: None,
         }
     }
 
@@ -35,7 +48,14 @@ impl Diagnostic {
             span: None,
             label: None,
             help: None,
+            file: None,
         }
+    }
+
+    /// What mistakes are ordered by: those of other files come last.
+    fn place(&self) -> (Option<&str>, Option<(usize, usize)>) {
+        let file = self.file.as_ref().map(|file| file.name.as_str());
+        (file, self.span.as_ref().map(|span| (span.start, span.end)))
     }
 
     pub(super) fn label(mut self, text: impl Into<String>) -> Self {
@@ -45,6 +65,11 @@ impl Diagnostic {
 
     pub(super) fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
+        self
+    }
+
+    pub(super) fn in_file(mut self, file: Option<Arc<OtherFile>>) -> Self {
+        self.file = file;
         self
     }
 
@@ -69,7 +94,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// `source_name` is what people know the file by; `text` is what the spans count in.
     pub(super) fn new(source_name: &str, text: &str, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| (span.start, span.end)));
+        list.sort_by(|a, b| a.place().cmp(&b.place()));
         list.dedup();
         Self {
             source_name: source_name.to_owned(),
@@ -107,12 +132,14 @@ impl Diagnostics {
     fn report<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
         let group = match &diagnostic.span {
             Some(span) => {
+                let (name, text) = match &diagnostic.file {
+                    Some(file) => (&file.name, &file.text),
+                    None => (&self.source_name, &self.text),
+                };
                 let annotation = AnnotationKind::Primary
-                    .span(self.within(span))
+                    .span(within(text, span))
                     .label(diagnostic.label.as_deref());
-                let snippet = Snippet::source(&self.text)
-                    .path(&self.source_name)
-                    .annotation(annotation);
+                let snippet = Snippet::source(text).path(name).annotation(annotation);
                 Level::ERROR
                     .primary_title(normalize_untrusted_str(&diagnostic.message))
                     .element(snippet)
@@ -127,12 +154,12 @@ impl Diagnostics {
             None => group,
         }
     }
+}
 
-    /// The span, kept inside the text and on the bounds of its characters, as rendering requires.
-    fn within(&self, span: &Range<usize>) -> Range<usize> {
-        let start = self.text.floor_char_boundary(span.start);
-        start..self.text.ceil_char_boundary(span.end.max(start))
-    }
+/// The span, kept inside the text and on the bounds of its characters, as rendering requires.
+fn within(text: &str, span: &Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(span.start);
+    start..text.ceil_char_boundary(span.end.max(start))
 }
 
 impl fmt::Display for Diagnostics {

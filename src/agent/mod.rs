@@ -14,9 +14,9 @@ mod names;
 mod resolved;
 mod settings;
 
-pub use agents::{Agents, ResolveError, UnknownAgent};
+pub use agents::{Agents, ResolveError, UnknownAgent, UnknownTool};
 pub use definition::{Agent, Handoff};
-pub use diagnostics::{Diagnostic, Diagnostics};
+pub use diagnostics::{Diagnostic, Diagnostics, OtherFile};
 pub use file::{AgentFile, TracingSettings};
 pub use resolved::{Callable, ResolvedAgent, ResolvedHandoff};
 pub use settings::SessionSettings;

@@ -2,8 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::SessionSettings;
+use crate::context::Template;
 use crate::protocol::{FunctionDefinition, SessionConfig};
-use crate::tool::{Tool, ToolSpec};
+use crate::tool::{self, Tool, ToolSpec};
 
 /// An agent as one activation of it sees the world: which tools and handoffs it really has. What the server is
 /// sent, which calls are served and what the agent's span says are all made from this one value (span rules
@@ -20,10 +21,12 @@ pub struct ResolvedAgent {
     pub handoffs: Vec<ResolvedHandoff>,
     /// The session's settings, with this agent's voice.
     pub settings: SessionSettings,
+    /// What the model is told of failures, unless the tool knows better: a template with `tool` and `error`.
+    pub tool_error_message: Option<Template>,
 }
 
 /// A handoff that the model can really make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ResolvedHandoff {
     /// The agent that takes over.
     pub agent: String,
@@ -31,6 +34,8 @@ pub struct ResolvedHandoff {
     pub tool_name: String,
     /// What the model is told about it.
     pub description: String,
+    /// What takes the input that the model gives, before the other agent takes over.
+    pub on_handoff: Option<Arc<dyn Tool>>,
 }
 
 /// What a name the model calls stands for.
@@ -85,6 +90,38 @@ impl ResolvedAgent {
     }
 }
 
+impl ResolvedAgent {
+    /// What the model is told when one of its tools has failed.
+    pub fn tell_failure(&self, tool: &str, error: &str) -> String {
+        let own = match self.find(tool) {
+            Some(Callable::Tool(tool)) => tool.tell_failure(error),
+            _ => None,
+        };
+        own.or_else(|| self.tell(tool, error))
+            .unwrap_or_else(|| format!("The tool {tool} failed: {error}"))
+    }
+
+    /// What the model is told when it calls what it does not have (protocol.md section 6.5, rule 5).
+    pub fn tell_unknown(&self, tool: &str) -> String {
+        self.tell(tool, "there is no such tool")
+            .unwrap_or_else(|| format!("Tool {tool} not found"))
+    }
+
+    fn tell(&self, tool: &str, error: &str) -> Option<String> {
+        tool::tell_failure(self.tool_error_message.as_ref()?, tool, error)
+    }
+}
+
+impl fmt::Debug for ResolvedHandoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResolvedHandoff")
+            .field("agent", &self.agent)
+            .field("tool_name", &self.tool_name)
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for ResolvedAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResolvedAgent")
@@ -102,7 +139,10 @@ impl ResolvedHandoff {
         FunctionDefinition {
             name: self.tool_name.clone(),
             description: self.description.clone(),
-            parameters: ToolSpec::no_parameters(),
+            parameters: match &self.on_handoff {
+                Some(tool) => tool.spec().parameters.clone(),
+                None => ToolSpec::no_parameters(),
+            },
         }
     }
 }

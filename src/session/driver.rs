@@ -17,6 +17,7 @@ use super::core::{Core, Input, Output, ToolRun};
 use super::handle::Request;
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
+use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent};
 use crate::tool::{ToolError, ToolOutput};
 use crate::trace::Timestamp;
@@ -49,6 +50,10 @@ pub(super) struct Driver {
     /// When the driver woke: frames that lay ready together came at the same time.
     now: Timestamp,
     agents: Arc<Agents>,
+    /// What the run knows; the session's own, since tools may change it.
+    context: RunContext,
+    /// Whether the starting agent has been resolved: what is overridden for the run holds only for that.
+    entered: bool,
     endpoint: Arc<Endpoint>,
     raw_events: bool,
     requests: mpsc::Receiver<Request>,
@@ -101,6 +106,8 @@ impl Driver {
         Self {
             core,
             now: Timestamp::now(),
+            context: RunContext::new(agents.context.clone()),
+            entered: false,
             agents,
             endpoint: Arc::new(endpoint),
             raw_events,
@@ -319,10 +326,15 @@ impl Driver {
                 Output::Emit(event) => self.deliver(event),
                 Output::Send(event_id, event) => self.send(&event_id, &event),
                 Output::Resolve(agent) => {
-                    let agents = Arc::clone(&self.agents);
-                    self.resolving = Some(Box::pin(
-                        async move { agents.resolve(&agent).await.map(Arc::new) },
-                    ));
+                    let (agents, context) = (Arc::clone(&self.agents), self.context.values());
+                    let is_entry = !std::mem::replace(&mut self.entered, true);
+                    self.resolving = Some(Box::pin(async move {
+                        let resolved = match is_entry {
+                            true => agents.resolve_entry(&context).await,
+                            false => agents.resolve(&agent, &context).await,
+                        };
+                        resolved.map(Arc::new)
+                    }));
                 }
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
@@ -373,6 +385,7 @@ impl Driver {
     fn run_tool(&mut self, run: ToolRun) {
         let ToolRun { tool, call, scope } = run;
         let call_id = call.call_id.clone();
+        let call = call.context(self.context.clone());
         let task = self
             .tools
             .spawn(scope.scope(async move { tool.call(call).await }));

@@ -7,11 +7,10 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin};
 
+use super::limit::{Head, OUTPUT_LIMIT, Tail};
 use super::process_group::ProcessGroup;
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 
-/// The most that is kept of a program's stdout, in bytes: far beyond what a model's context holds.
-const OUTPUT_LIMIT: usize = 256 * 1024;
 /// How much of the end of stderr an error quotes, in bytes.
 const STDERR_TAIL: usize = 2 * 1024;
 
@@ -162,7 +161,7 @@ impl Command {
 /// Feeds the program, takes all it writes, and waits for its end, in this order: as long as it has not been
 /// waited for, its process id stands for nothing else.
 async fn converse(child: &mut Child, arguments: &Value) -> io::Result<(ExitStatus, Head, Tail)> {
-    let (mut stdout, mut stderr) = (Head::default(), Tail::default());
+    let (mut stdout, mut stderr) = (Head::new(OUTPUT_LIMIT), Tail::new(STDERR_TAIL));
     let feeding = feed(child.stdin.take(), arguments.to_string());
     let reading = drain(child.stdout.take(), |bytes| stdout.push(bytes));
     let complaints = drain(child.stderr.take(), |bytes| stderr.push(bytes));
@@ -187,65 +186,6 @@ async fn drain(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),
             count => take(&buffer[..count]),
-        }
-    }
-}
-
-/// The beginning of a stream.
-#[derive(Default)]
-struct Head {
-    bytes: Vec<u8>,
-    /// Bytes that came after the limit.
-    left_out: usize,
-}
-
-impl Head {
-    fn push(&mut self, bytes: &[u8]) {
-        let room = OUTPUT_LIMIT - self.bytes.len();
-        let kept = &bytes[..bytes.len().min(room)];
-        self.bytes.extend_from_slice(kept);
-        self.left_out += bytes.len() - kept.len();
-    }
-
-    fn into_text(self) -> String {
-        let text = String::from_utf8_lossy(&self.bytes);
-        match self.left_out {
-            0 => text.trim_end_matches(['\r', '\n']).to_owned(),
-            count => format!(
-                "{}\n[the output was too long; {count} bytes more were left out]",
-                text.trim_end_matches('\u{fffd}')
-            ),
-        }
-    }
-}
-
-/// The end of a stream.
-#[derive(Default)]
-struct Tail {
-    bytes: Vec<u8>,
-    cut: bool,
-}
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        if let Some(excess) = self
-            .bytes
-            .len()
-            .checked_sub(STDERR_TAIL)
-            .filter(|excess| *excess > 0)
-        {
-            self.bytes.drain(..excess);
-            self.cut = true;
-        }
-    }
-
-    fn text(&self) -> String {
-        let text = String::from_utf8_lossy(&self.bytes);
-        if self.cut {
-            format!("…{}", text.trim_start_matches('\u{fffd}'))
-        } else {
-            text.into_owned()
         }
     }
 }

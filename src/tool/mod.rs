@@ -2,12 +2,18 @@
 //!
 //! In: a [`ToolCall`], the arguments the model chose. Out: a [`ToolOutput`] or a [`ToolError`], both of which
 //! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
-//! program ([`CommandTool`]), a fixed answer ([`OutputTool`]).
+//! program ([`CommandTool`]), a request over HTTP ([`HttpTool`]), a ready answer ([`OutputTool`]), the end of the
+//! session ([`EndSessionTool`]). What holds for all of them (arguments are validated, answers are cut, the context is
+//! updated) is put around them by [`ManagedTool`].
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
 mod command;
+mod end_session;
 mod function;
+mod http;
+mod limit;
+mod managed;
 mod output;
 mod process_group;
 
@@ -15,8 +21,15 @@ use std::pin::Pin;
 
 use serde_json::{Value, json};
 
+use crate::context::{RunContext, TemplateError, Variables};
+
 pub use command::CommandTool;
+pub use end_session::EndSessionTool;
 pub use function::FunctionTool;
+pub use http::{HttpTool, InvalidRequest, SendArguments};
+pub(crate) use http::{check_url, header};
+pub use managed::ManagedTool;
+pub(crate) use managed::tell_failure;
 pub use output::OutputTool;
 
 /// Something the model can call.
@@ -29,6 +42,22 @@ pub trait Tool: Send + Sync + 'static {
     /// # Errors
     /// A [`ToolError`] goes back to the model as the tool's output, and into the tool's span.
     fn call(&self, call: ToolCall) -> ToolFuture;
+
+    /// Whether an agent that is taking charge has it, by what the run knows. Asked once for each time an agent takes
+    /// charge (span rule M2); always, unless said otherwise.
+    ///
+    /// # Errors
+    /// When that can't be told; the agent can't take charge then.
+    fn is_enabled(&self, context: &Variables) -> Result<bool, TemplateError> {
+        let _ = context;
+        Ok(true)
+    }
+
+    /// What the model is told when it has failed, in whatever way; if none, the agent decides.
+    fn tell_failure(&self, error: &str) -> Option<String> {
+        let _ = error;
+        None
+    }
 }
 
 /// A running tool.
@@ -70,6 +99,7 @@ impl ToolSpec {
 
 /// One call by the model.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The call's own id, which its output is sent under.
     pub call_id: String,
@@ -77,6 +107,27 @@ pub struct ToolCall {
     pub agent: String,
     /// The arguments the model chose; an object, unless the model disregarded the schema.
     pub arguments: Value,
+    /// What the run knows, shared with the session: a tool may change it.
+    pub context: RunContext,
+}
+
+impl ToolCall {
+    /// A call in a run that knows nothing yet.
+    pub fn new(call_id: impl Into<String>, agent: impl Into<String>, arguments: Value) -> Self {
+        Self {
+            call_id: call_id.into(),
+            agent: agent.into(),
+            arguments,
+            context: RunContext::default(),
+        }
+    }
+
+    /// Sets what the run knows.
+    #[must_use]
+    pub fn context(mut self, context: RunContext) -> Self {
+        self.context = context;
+        self
+    }
 }
 
 /// What a tool answers.
@@ -86,13 +137,15 @@ pub enum ToolOutput {
     Text(String),
     /// A value, passed to the model as JSON.
     Json(Value),
+    /// Words, passed to the model as they are, and the wish that the session end once the model has answered them.
+    EndSession(String),
 }
 
 impl ToolOutput {
     /// The text that the model reads; a value becomes compact JSON (protocol.md section 6.5, rule 3).
     pub fn into_text(self) -> String {
         match self {
-            Self::Text(text) => text,
+            Self::Text(text) | Self::EndSession(text) => text,
             Self::Json(value) => value.to_string(),
         }
     }

@@ -5,12 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
 
-use super::schema::{AgentSection, FileContent, HandoffEntry, ToolSection};
+use super::schema::{AgentSection, ArgumentsPlace, FileContent, HandoffSection, HttpSection, ToolSection};
 use super::{AgentFile, TracingSettings};
-use crate::agent::{Agent, Agents};
-use crate::tool::{CommandTool, OutputTool, Tool, ToolOutput, ToolSpec};
+use crate::agent::{Agent, Agents, Handoff};
+use crate::context::{Condition, Template, TemplateError};
+use crate::tool::{
+    CommandTool, EndSessionTool, HttpTool, ManagedTool, OutputTool, SendArguments, Tool, ToolSpec,
+};
+
+/// What was overlooked when the file was checked.
+type Overlooked = Box<dyn std::error::Error>;
 
 /// Makes the agents; `texts` holds what was read from other files, by their paths as the file has them.
 ///
@@ -20,11 +27,8 @@ pub(super) fn build(
     content: FileContent,
     texts: &HashMap<String, String>,
     directory: &Path,
-) -> Result<AgentFile, Box<dyn std::error::Error>> {
-    let mut tools = HashMap::new();
-    for (name, section) in content.tools {
-        tools.insert(name.clone(), tool(name, section, directory)?);
-    }
+) -> Result<AgentFile, Overlooked> {
+    let tools = Tools::new(content.tools, directory)?;
     let mut sections = content
         .agents
         .into_iter()
@@ -34,7 +38,11 @@ pub(super) fn build(
     for agent in sections {
         agents = agents.with(agent?);
     }
+    for tool in tools.made.into_values() {
+        agents = agents.with_spare_tool(tool);
+    }
     agents.context = Value::Object(content.context);
+    agents.tool_error_message = content.tool_error_message.map(Template::new).transpose()?;
     if let Some(start) = content.start {
         agents.set_start(&start)?;
     }
@@ -50,55 +58,141 @@ fn agent(
     name: String,
     section: AgentSection,
     texts: &HashMap<String, String>,
-    tools: &HashMap<String, Arc<dyn Tool>>,
-) -> Result<Agent, String> {
+    tools: &Tools<'_>,
+) -> Result<Agent, Overlooked> {
     let from_file = || texts.get(section.instructions_file.as_deref()?).cloned();
     let instructions = section
         .instructions
         .or_else(from_file)
         .ok_or("an agent has no instructions")?;
-    let mut agent = Agent::new(name).instructions(instructions);
+    let mut agent = Agent::new(name).instructions_template(Template::new(instructions)?);
     agent.handoff_description = section.handoff_description;
-    agent.handoffs = section
-        .handoffs
-        .into_iter()
-        .map(HandoffEntry::into_agent)
-        .map(Into::into)
-        .collect();
     agent.voice = section.voice;
+    for entry in section.handoffs {
+        agent = agent.handoff(handoff(entry.into(), tools)?);
+    }
     for name in section.tools {
-        let tool = tools
-            .get(&name)
-            .ok_or_else(|| format!("there is no tool `{name}`"))?;
-        agent = agent.shared_tool(Arc::clone(tool));
+        agent.tools.push(tools.get(&name)?);
     }
     Ok(agent)
 }
 
-fn tool(name: String, section: ToolSection, directory: &Path) -> Result<Arc<dyn Tool>, String> {
+fn handoff(section: HandoffSection, tools: &Tools<'_>) -> Result<Handoff, Overlooked> {
+    let mut handoff = Handoff::to(section.agent);
+    handoff.tool_name = section.tool_name;
+    handoff.description = section.tool_description;
+    handoff.when = section.when.map(Condition::new).transpose()?;
+    handoff.on_handoff = match (section.on_handoff, section.input_schema) {
+        (None, _) => None,
+        (Some(name), None) => Some(tools.get(&name)?),
+        (Some(name), Some(schema)) => Some(tools.with_parameters(&name, schema)?),
+    };
+    Ok(handoff)
+}
+
+/// The tools of a file.
+struct Tools<'a> {
+    sections: IndexMap<String, ToolSection>,
+    made: IndexMap<String, Arc<dyn Tool>>,
+    directory: &'a Path,
+}
+
+impl<'a> Tools<'a> {
+    fn new(sections: IndexMap<String, ToolSection>, directory: &'a Path) -> Result<Self, Overlooked> {
+        let mut made = IndexMap::new();
+        for (name, section) in &sections {
+            made.insert(name.clone(), tool(name, section.clone(), directory)?);
+        }
+        let end_session = || Arc::new(ManagedTool::new(Arc::new(EndSessionTool::new()))) as Arc<dyn Tool>;
+        made.entry(EndSessionTool::NAME.to_owned())
+            .or_insert_with(end_session);
+        Ok(Self {
+            sections,
+            made,
+            directory,
+        })
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<dyn Tool>, Overlooked> {
+        let tool = self
+            .made
+            .get(name)
+            .ok_or_else(|| format!("there is no tool `{name}`"))?;
+        Ok(Arc::clone(tool))
+    }
+
+    /// The tool of that name, with other arguments.
+    fn with_parameters(&self, name: &str, schema: Map<String, Value>) -> Result<Arc<dyn Tool>, Overlooked> {
+        let Some(section) = self.sections.get(name) else {
+            return self.get(name);
+        };
+        let section = ToolSection {
+            parameters: Some(schema),
+            ..section.clone()
+        };
+        tool(name, section, self.directory)
+    }
+}
+
+fn tool(name: &str, section: ToolSection, directory: &Path) -> Result<Arc<dyn Tool>, Overlooked> {
     let mut spec = ToolSpec::new(name, section.description);
     if let Some(parameters) = section.parameters {
         spec = spec.parameters(Value::Object(parameters));
     }
-    if let Some(output) = section.output {
-        let output = match output {
-            Value::String(text) => ToolOutput::Text(text),
-            value => ToolOutput::Json(value),
-        };
-        return Ok(Arc::new(OutputTool::new(spec, output)));
+    let timeout = section.timeout_sec.map(Duration::try_from_secs_f64).transpose()?;
+    let tool: Arc<dyn Tool> = match (section.output, section.http, section.command) {
+        (Some(output), ..) => Arc::new(OutputTool::template(spec, output)?),
+        (None, Some(request), _) => Arc::new(http(spec, request, timeout)?),
+        (None, None, command) => {
+            let mut command = command.unwrap_or_default().into_iter();
+            let program = command.next().ok_or("a tool does nothing")?;
+            let tool = CommandTool::new(spec, program, command).current_dir(directory);
+            Arc::new(tool.timeout(timeout.unwrap_or(CommandTool::DEFAULT_TIMEOUT)))
+        }
+    };
+    let managed = manage(
+        tool,
+        section.when,
+        section.updates_context,
+        section.tool_error_message,
+    )?;
+    Ok(Arc::new(managed))
+}
+
+fn manage(
+    tool: Arc<dyn Tool>,
+    when: Option<String>,
+    updates_context: bool,
+    error_message: Option<String>,
+) -> Result<ManagedTool, TemplateError> {
+    let mut managed = ManagedTool::new(tool);
+    if let Some(when) = when {
+        managed = managed.when(Condition::new(when)?);
     }
-    let mut command = section.command.unwrap_or_default().into_iter();
-    let program = command
-        .next()
-        .ok_or("a tool has neither `command` nor `output`")?;
-    let tool = CommandTool::new(spec, program, command).current_dir(directory);
-    let timeout = section
-        .timeout_sec
-        .map(Duration::try_from_secs_f64)
-        .transpose()
-        .map_err(|error| error.to_string())?;
-    Ok(Arc::new(match timeout {
-        Some(timeout) => tool.timeout(timeout),
-        None => tool,
-    }))
+    if updates_context {
+        managed = managed.updates_context();
+    }
+    if let Some(message) = error_message {
+        managed = managed.error_message(Template::new(message)?);
+    }
+    Ok(managed)
+}
+
+fn http(spec: ToolSpec, section: HttpSection, timeout: Option<Duration>) -> Result<HttpTool, Overlooked> {
+    let mut tool = HttpTool::new(spec, section.method.name(), Template::new(section.url)?)?
+        .timeout(timeout.unwrap_or(HttpTool::DEFAULT_TIMEOUT));
+    for (name, value) in &section.headers {
+        tool = tool.header(name, value)?;
+    }
+    if let Some(place) = section.arguments {
+        tool = tool.send_arguments(match place {
+            ArgumentsPlace::Query => SendArguments::Query,
+            ArgumentsPlace::Body => SendArguments::Body,
+            ArgumentsPlace::None => SendArguments::None,
+        });
+    }
+    if let Some(limit) = section.max_response_bytes {
+        tool = tool.max_response_bytes(limit as usize);
+    }
+    Ok(tool)
 }

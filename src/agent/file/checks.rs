@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::document::{Content, Node};
-use super::{parameters, text};
+use super::{misspelt, parameters, quoted, text, tools};
 use crate::agent::diagnostics::Diagnostic;
 use crate::agent::names::{self, nearest};
+use crate::tool::EndSessionTool;
 
 /// What the checks found.
 #[derive(Default)]
@@ -30,7 +31,7 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
     }
     checks.voices();
     for (name, tool) in section(root, "tools") {
-        checks.tool(name, tool);
+        checks.findings.mistakes.extend(tools::check(name, tool));
     }
     checks.findings
 }
@@ -94,6 +95,9 @@ impl<'a> Checks<'a> {
     /// Whether there is the agent or the tool that is referred to; if not, that is a mistake.
     fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
         let section = self.root.get(&format!("{what}s"));
+        if what == "tool" && reference.name == EndSessionTool::NAME {
+            return true; // it needs no definition
+        }
         if section.is_some_and(|section| section.get(reference.name).is_some()) {
             return true;
         }
@@ -130,32 +134,59 @@ impl<'a> Checks<'a> {
             }
         }
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
-            let target = handoff.get("agent").unwrap_or(handoff);
-            if let Some(target) = Reference::new(target) {
-                self.handoff(&target, &mut visible);
-            }
+            self.handoff(handoff, &mut visible);
         }
     }
 
-    fn handoff(&mut self, target: &Reference<'a>, visible: &mut Visible<'a>) {
-        if !self.require(target, "agent") {
+    fn handoff(&mut self, handoff: &'a Node, visible: &mut Visible<'a>) {
+        self.handoff_input(handoff);
+        let Some(target) = Reference::new(handoff.get("agent").unwrap_or(handoff)) else {
+            return;
+        };
+        if !self.require(&target, "agent") {
             return;
         }
-        let tool = names::transfer_tool(target.name);
-        if !names::is_function_name(&tool) {
-            let message = format!(
-                "the handoff to this agent would be a function with a name of {} characters",
-                tool.len()
-            );
-            self.report(
-                Diagnostic::at(target.node.span.clone(), message)
-                    .help("a function's name has at most 64 characters; give the agent a shorter name"),
-            );
-        } else {
+        let own = handoff.get("tool_name").and_then(Reference::new);
+        let tool = own
+            .as_ref()
+            .map_or_else(|| names::transfer_tool(target.name), |own| own.name.to_owned());
+        if names::is_function_name(&tool) {
             self.findings
                 .mistakes
-                .extend(visible.add(&tool, target, "handoff"));
+                .extend(visible.add(&tool, &target, "handoff"));
+            return;
         }
+        self.report(match own {
+            Some(own) => Diagnostic::at(
+                own.node.span.clone(),
+                format!("`{}` can't be the name of a function", own.written),
+            )
+            .help("names are 1 to 64 letters, digits, `_` or `-`"),
+            None => Diagnostic::at(
+                target.node.span.clone(),
+                format!("the handoff to this agent would be a function with a name of {} characters", tool.len()),
+            )
+            .help("a function's name has at most 64 characters; give the agent a shorter name, or the handoff a `tool_name`"),
+        });
+    }
+
+    /// What a handoff takes from the model, and who takes it.
+    fn handoff_input(&mut self, handoff: &Node) {
+        let schema = handoff.get("input_schema");
+        match handoff.get("on_handoff").and_then(Reference::new) {
+            Some(tool) => drop(self.require(&tool, "tool")),
+            None => {
+                if let Some(schema) = schema.filter(|_| handoff.get("on_handoff").is_none()) {
+                    self.report(
+                        Diagnostic::at(schema.key_span.clone(), "nothing takes the input of this handoff")
+                            .help("name the tool that does: `on_handoff = \"…\"`"),
+                    );
+                }
+            }
+        }
+        self.findings
+            .mistakes
+            .extend(schema.into_iter().flat_map(parameters::check));
     }
 
     fn instructions(&mut self, name: &str, agent: &Node) {
@@ -223,56 +254,6 @@ impl<'a> Checks<'a> {
             }
         }
     }
-
-    fn tool(&mut self, name: &str, tool: &Node) {
-        if !names::is_function_name(name) {
-            self.report(
-                Diagnostic::at(
-                    tool.key_span.clone(),
-                    format!("`{name}` can't be the name of a tool"),
-                )
-                .help("names are 1 to 64 letters, digits, `_` or `-`"),
-            );
-        }
-        self.tool_kind(name, tool);
-        if let Some(schema) = tool.get("parameters") {
-            self.findings.mistakes.extend(parameters::check(schema));
-        }
-    }
-
-    fn tool_kind(&mut self, name: &str, tool: &Node) {
-        match (tool.get("command"), tool.get("output")) {
-            (Some(_), Some(output)) => self.report(
-                Diagnostic::at(output.key_span.clone(), "both `command` and `output` are given").help("keep one of them"),
-            ),
-            (None, None) if matches!(tool.content, Content::Table(_)) && !misspelt(tool, "command") && !misspelt(tool, "output") => self.report(
-                Diagnostic::at(tool.key_span.clone(), format!("tool `{name}` does nothing"))
-                    .help("add `command = [\"program\", \"argument\"]` to run a program, or `output = \"…\"` for a fixed answer"),
-            ),
-            (Some(command), None) => self.command(command),
-            _ => {}
-        }
-        if let (Some(timeout), Some(_), None) =
-            (tool.get("timeout_sec"), tool.get("output"), tool.get("command"))
-        {
-            self.report(
-                Diagnostic::at(timeout.key_span.clone(), "a fixed answer takes no time")
-                    .help("`timeout_sec` goes with `command`; leave it out"),
-            );
-        }
-    }
-
-    fn command(&mut self, command: &Node) {
-        let program = command.items().first();
-        if let Some(program) =
-            program.filter(|program| program.text().is_some_and(|text| text.value.trim().is_empty()))
-        {
-            self.report(
-                Diagnostic::at(program.span.clone(), "the program has no name")
-                    .help("the first item is the program to run, the others are its arguments"),
-            );
-        }
-    }
 }
 
 /// The names that the model of one agent sees, each with what it stands for.
@@ -297,17 +278,4 @@ impl<'a> Visible<'a> {
             .help("rename one of them"),
         )
     }
-}
-
-/// Whether a table has a key that looks like `key` with a slip; the slip itself is told elsewhere.
-fn misspelt(table: &Node, key: &str) -> bool {
-    table.entries().any(|(other, _)| nearest(other, [key]).is_some())
-}
-
-fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

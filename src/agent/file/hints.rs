@@ -14,6 +14,13 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         ([], "workflow_name" | "group_id" | "metadata") => "put it under `[tracing]`",
         ([], "instructions") => "it belongs to an agent: put it under `[agents.NAME]`",
         (["tools", _], "timeout") => "did you mean `timeout_sec`?",
+        (["tools", _, "http"], "timeout_sec" | "when" | "tool_error_message") => "put it beside `http`",
+        (["tools", _], "url" | "method" | "headers") => {
+            "it belongs to a request: `http = { url = \"https://…\" }`"
+        }
+        (["tools", _] | ["agents", _, "handoffs", _], "is_enabled" | "enabled" | "if") => {
+            "did you mean `when`?"
+        }
         (["tools", _], "args") => "the arguments follow the program in `command`",
         _ => return None,
     };
@@ -27,7 +34,9 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         ["agents", _, "instructions"] => {
             "instructions of several lines go between `\"\"\"` and `\"\"\"`, or into a file: `instructions_file`"
         }
-        ["agents", _, "handoffs", ..] => "write the names of agents: `handoffs = [\"Billing\"]`",
+        ["agents", _, "handoffs"] | ["agents", _, "handoffs", _] => {
+            "write the names of agents: `handoffs = [\"Billing\"]`"
+        }
         ["agents", _, "tools", ..] => {
             "write the names of tools: `tools = [\"get_weather\"]`; each has its own `[tools.NAME]`"
         }
@@ -36,6 +45,11 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         ["tools", _, "command", ..] => {
             "write the program and each of its arguments as a string: `command = [\"date\", \"-u\"]`"
         }
+        ["tools", _, "when"] | ["agents", _, "handoffs", _, "when"] => {
+            "write a condition on the context: `when = \"user.tier == 'gold'\"`"
+        }
+        ["tools", _, "http"] => "write `http = { url = \"https://api.example.com/cities/{{ args.city }}\" }`",
+        ["tools", _, "http", "url"] => "write `url = \"https://api.example.com/cities/{{ args.city }}\"`",
         ["tools", _, "timeout_sec"] => "write seconds: `timeout_sec = 10`",
         ["tools", _, "parameters"] => {
             "write `parameters = { type = \"object\", properties = { city = { type = \"string\" } } }`"

@@ -14,7 +14,9 @@ mod parameters;
 mod schema;
 mod session;
 mod structure;
+mod templates;
 mod text;
+mod tools;
 
 use std::path::Path;
 
@@ -26,6 +28,7 @@ use self::environment::Environment;
 use self::schema::FileContent;
 use super::Agents;
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::names::nearest;
 
 /// What an agent file holds.
 #[derive(Debug, Clone)]
@@ -72,6 +75,11 @@ impl AgentFile {
         Self::parse_with(source_name, text, directory, &|name| std::env::var(name).ok())
     }
 
+    /// The JSON Schema of agent files, by which editors complete and check them.
+    pub fn schema() -> Value {
+        schema::json_schema()
+    }
+
     fn parse_with(
         source_name: &str,
         text: &str,
@@ -98,6 +106,7 @@ fn read(
     mistakes.extend(structure::check(&root));
     let findings = checks::check(&root, directory);
     mistakes.extend(findings.mistakes);
+    mistakes.extend(templates::check(&root, text, &findings.texts));
     if !mistakes.is_empty() {
         return None;
     }
@@ -113,6 +122,19 @@ fn read(
             ))
         })
         .ok()
+}
+
+/// Whether a table has a key that looks like `key` with a slip; the slip itself is told elsewhere.
+fn misspelt(table: &Node, key: &str) -> bool {
+    table.entries().any(|(other, _)| nearest(other, [key]).is_some())
+}
+
+fn quoted(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -176,7 +198,7 @@ mod tests {
         let ada = |name: &str| (name == "NAME").then(|| "Ada".to_owned());
         let file = AgentFile::parse_with("file.toml", text, Path::new("."), &ada).unwrap();
         assert_eq!(
-            file.agents.get("A").unwrap().instructions,
+            file.agents.get("A").unwrap().instructions.source(),
             "Hi Ada, ${NAME} {{ name }}"
         );
         assert_eq!(file.agents.context["name"], "Ada");

@@ -24,7 +24,7 @@ pub(super) struct FileContent {
     /// How a run is named in its trace.
     #[serde(default)]
     pub tracing: TracingSection,
-    /// What tools are told about the run.
+    /// What templates, conditions and tools know about the run. Every name that they speak of has its first value here.
     #[serde(default)]
     pub context: Map<String, Value>,
     /// The agents, each under its name.
@@ -34,6 +34,9 @@ pub(super) struct FileContent {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, ToolSection>")]
     pub tools: IndexMap<String, ToolSection>,
+    /// What models are told of a tool's failure: a template that knows the tool's name as `tool` and what happened as
+    /// `error`. A tool's own comes first.
+    pub tool_error_message: Option<String>,
 }
 
 /// How a run is named in its trace.
@@ -51,16 +54,16 @@ pub(super) struct TracingSection {
 /// One agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct AgentSection {
-    /// What the model is told to be and do.
+    /// What the model is told to be and do: a template over the context, filled in each time the agent takes charge.
     pub instructions: Option<String>,
-    /// A file that holds the instructions, relative to the agent file.
+    /// A file that holds the instructions, also a template; relative to the agent file.
     pub instructions_file: Option<String>,
     /// When to hand over to this agent, in words for the models of other agents.
     pub handoff_description: Option<String>,
     /// The agents it can hand over to.
     #[serde(default)]
     pub handoffs: Vec<HandoffEntry>,
-    /// The tools it can call, each defined under `[tools.NAME]`.
+    /// The tools it can call, each defined under `[tools.NAME]`; `end_session` needs no definition.
     #[serde(default)]
     pub tools: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
@@ -74,23 +77,41 @@ pub(super) enum HandoffEntry {
     /// Its name.
     Name(String),
     /// Its name with more about the handoff.
-    Table {
-        /// The name of the agent that takes over.
-        agent: String,
-    },
+    Table(HandoffSection),
 }
 
-impl HandoffEntry {
+/// An agent that can take over, with more about the handoff.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct HandoffSection {
     /// The name of the agent that takes over.
-    pub fn into_agent(self) -> String {
-        match self {
-            Self::Name(agent) | Self::Table { agent } => agent,
+    pub agent: String,
+    /// A condition over the context: the handoff is there only where it holds when the agent takes charge.
+    pub when: Option<String>,
+    /// The function that the model calls for it; `transfer_to_` and the agent's name if absent.
+    pub tool_name: Option<String>,
+    /// What the model is told about it; made of the agent's `handoff_description` if absent.
+    pub tool_description: Option<String>,
+    /// A tool that runs with the input that the model gives, before the other agent takes over. If it fails, so does
+    /// the handoff.
+    pub on_handoff: Option<String>,
+    /// The input, as a JSON schema of type `object`; the parameters of the tool `on_handoff` if absent.
+    pub input_schema: Option<Map<String, Value>>,
+}
+
+impl From<HandoffEntry> for HandoffSection {
+    fn from(entry: HandoffEntry) -> Self {
+        match entry {
+            HandoffEntry::Table(section) => section,
+            HandoffEntry::Name(agent) => Self {
+                agent,
+                ..Self::default()
+            },
         }
     }
 }
 
-/// One tool: a program (`command`) or a fixed answer (`output`).
-#[derive(Debug, Deserialize, JsonSchema)]
+/// One tool: a program (`command`), a request (`http`) or a ready answer (`output`).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(super) struct ToolSection {
     /// What it does and when to use it, in words for the model; at most 1,024 characters.
     #[schemars(length(max = 1024))]
@@ -101,11 +122,77 @@ pub(super) struct ToolSection {
     /// arguments as JSON on stdin; what it writes to stdout is the answer.
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,
-    /// The seconds the program may take; 30 if absent.
+    /// A request over HTTP; what comes back is the answer.
+    pub http: Option<HttpSection>,
+    /// The seconds the program or the request may take; 30 if absent.
     #[schemars(range(min = 0.1, max = 3600.0))]
     pub timeout_sec: Option<f64>,
-    /// The answer to every call: a string is passed on as it is, anything else as JSON.
+    /// The answer to every call: a string is passed on as it is, anything else as JSON. Each string in it is a template
+    /// that knows the arguments as `args`, and the context.
     pub output: Option<Value>,
+    /// A condition over the context: an agent has the tool only where it holds when it takes charge.
+    pub when: Option<String>,
+    /// Whether the tool may change the context: of an answer that is a JSON object with `context`, that is merged into
+    /// it, and only its `output` reaches the model. The next agent to take charge sees it.
+    #[serde(default)]
+    pub updates_context: bool,
+    /// What the model is told when it fails: a template that knows the tool's name as `tool` and what happened as
+    /// `error`.
+    pub tool_error_message: Option<String>,
+}
+
+/// A request over HTTP.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(super) struct HttpSection {
+    /// The method; GET if absent.
+    #[serde(default)]
+    pub method: HttpMethod,
+    /// The address: a template that knows the arguments as `args`, and the context. What it puts in is
+    /// percent-encoded; the host must be spelt out.
+    pub url: String,
+    /// Headers by name. Credentials come from the environment, as in `"Bearer ${API_KEY}"`, and are shown nowhere.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: IndexMap<String, String>,
+    /// Where the arguments go. If absent, into the body with POST, PUT and PATCH, else into the query.
+    pub arguments: Option<ArgumentsPlace>,
+    /// How much of the answer is kept, in bytes; 262,144 if absent.
+    #[schemars(range(min = 1, max = 262_144))]
+    pub max_response_bytes: Option<u32>,
+}
+
+/// A method of HTTP.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum HttpMethod {
+    #[default]
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl HttpMethod {
+    /// As it is sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Where the arguments of a call go in a request.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ArgumentsPlace {
+    Query,
+    Body,
+    None,
 }
 
 /// The JSON schema of agent files.

@@ -34,7 +34,7 @@ pub(super) struct Calls {
 #[derive(Debug)]
 struct Running {
     span: Span,
-    agent: String,
+    agent: Arc<ResolvedAgent>,
     tool: String,
     item_id: Id,
     /// The answer that called.
@@ -96,6 +96,11 @@ impl Calls {
             running.span.finish_at(now);
         }
     }
+}
+
+fn tool_call(agent: &ResolvedAgent, call: &FunctionCall) -> ToolCall {
+    let arguments = Core::parse_arguments(&call.arguments);
+    ToolCall::new(call.call_id.as_str(), agent.name.as_str(), arguments)
 }
 
 impl Core {
@@ -162,21 +167,30 @@ impl Core {
                 self.calls.serve(response_id);
             }
             Some(Callable::Tool(tool)) => {
-                self.run_tool(&agent, Arc::clone(tool), call, item_id, response_id);
+                let tool = Arc::clone(tool);
+                self.run_tool(agent, tool, call, item_id, response_id);
             }
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
+                let on_handoff = handoff.on_handoff.as_ref().map(|tool| {
+                    Box::new(ToolRun {
+                        tool: Arc::clone(tool),
+                        call: tool_call(&agent, &call),
+                        scope: self.charge.context(),
+                    })
+                });
                 let cause = Cause::Call {
                     call_id: call.call_id,
                     item_id,
                     response_id,
                     asked_by: Arc::clone(&agent),
+                    on_handoff,
                 };
                 self.want_change(&agent.name, to, cause);
             }
             // No answer is asked for, lest the model calls again and again.
             None => {
-                let told = format!("Tool {} not found", call.name);
+                let told = agent.tell_unknown(&call.name);
                 self.refuse_call(&call, &item_id, "tool_not_found", "Tool not found", told);
             }
         }
@@ -184,7 +198,7 @@ impl Core {
 
     fn run_tool(
         &mut self,
-        agent: &ResolvedAgent,
+        agent: Arc<ResolvedAgent>,
         tool: Arc<dyn Tool>,
         call: FunctionCall,
         item_id: Id,
@@ -194,15 +208,11 @@ impl Core {
         let run = ToolRun {
             tool,
             scope: span.context(),
-            call: ToolCall {
-                call_id: call.call_id.clone(),
-                agent: agent.name.clone(),
-                arguments: Self::parse_arguments(&call.arguments),
-            },
+            call: tool_call(&agent, &call),
         };
         let running = Running {
             span,
-            agent: agent.name.clone(),
+            agent: Arc::clone(&agent),
             tool: call.name.clone(),
             item_id,
             response_id,
@@ -247,11 +257,15 @@ impl Core {
         span.set_error(SpanError::new(reason).with_data(json!({"tool_name": call.name})));
         span.finish_at(self.now);
         self.answer_call(call.call_id.clone(), item_id, told.clone());
-        self.turn.note(ResponseStatus::Failed, Some(told.clone()));
-        self.complain(code, told);
+        let trouble = format!("{reason}: {}", call.name);
+        self.turn.note(ResponseStatus::Failed, Some(trouble.clone()));
+        self.complain(code, trouble);
     }
 
     pub(super) fn on_tool_done(&mut self, call_id: &str, result: Result<ToolOutput, ToolError>) {
+        if self.charge.is_preparing(call_id) {
+            return self.on_prepared(result);
+        }
         let Some(Running {
             mut span,
             agent,
@@ -262,10 +276,11 @@ impl Core {
         else {
             return;
         };
+        self.is_ending |= matches!(result, Ok(ToolOutput::EndSession(_)));
         let error = result.as_ref().err().map(|error| error.message().to_owned());
         let output = match result {
             Ok(output) => output.into_text(),
-            Err(error) => format!("The tool {tool} failed: {}", error.message()),
+            Err(error) => agent.tell_failure(&tool, error.message()),
         };
         match &error {
             Some(error) => span.set_error(
@@ -280,7 +295,7 @@ impl Core {
         span.finish_at(self.now);
         let call_id = call_id.to_owned();
         self.emit(SessionEvent::ToolEnd {
-            agent,
+            agent: agent.name.clone(),
             tool,
             call_id: call_id.clone(),
             output: output.clone(),

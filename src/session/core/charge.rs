@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Core, CoreOptions, Output, Phase};
+use super::{Core, CoreOptions, Output, Phase, ToolRun};
 use crate::agent::{ResolveError, ResolvedAgent};
 use crate::protocol::{ApiError, ClientEvent, Id};
 use crate::session::{SessionError, SessionEvent};
+use crate::tool::{ToolError, ToolOutput};
 use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 
 /// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
@@ -42,6 +43,8 @@ pub(super) struct Charge {
 #[derive(Debug)]
 enum Stage {
     Settled,
+    /// What runs before the handoff has been started, and may take until then.
+    Preparing(Change, Timestamp),
     /// The new agent is being resolved, for which it has until then.
     Resolving(Change, Timestamp),
     /// The settings are sent; the server has until then to answer.
@@ -67,6 +70,8 @@ pub(super) enum Cause {
         response_id: Option<Id>,
         /// The agent as it was when that answer began. Each activation resolves anew, so it tells them apart.
         asked_by: Arc<ResolvedAgent>,
+        /// What is to run before, with the model's input.
+        on_handoff: Option<Box<ToolRun>>,
     },
     /// The application asked (span rule L5).
     Application { ticket: u64 },
@@ -77,6 +82,18 @@ struct Update {
     event_id: String,
     /// Whether it is an agent's settings, or written by the application.
     is_agent: bool,
+}
+
+impl Change {
+    /// What is to run before it, in the scope of its span (span rule P4).
+    fn take_on_handoff(&mut self) -> Option<ToolRun> {
+        let Cause::Call { on_handoff, .. } = &mut self.cause else {
+            return None;
+        };
+        let run = *on_handoff.take()?;
+        let scope = self.span.context();
+        Some(ToolRun { scope, ..run })
+    }
 }
 
 impl Charge {
@@ -118,7 +135,9 @@ impl Charge {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.stage {
-            Stage::Resolving(_, until) | Stage::Sent(_, _, until) => Some(*until),
+            Stage::Preparing(_, until) | Stage::Resolving(_, until) | Stage::Sent(_, _, until) => {
+                Some(*until)
+            }
             Stage::Settled => None,
         }
     }
@@ -146,7 +165,9 @@ impl Charge {
     pub(super) fn finish(&mut self, now: Timestamp, error: Option<SpanError>) {
         let under_way = match std::mem::replace(&mut self.stage, Stage::Settled) {
             Stage::Settled => None,
-            Stage::Resolving(change, _) | Stage::Sent(change, ..) => Some(change),
+            Stage::Preparing(change, _) | Stage::Resolving(change, _) | Stage::Sent(change, ..) => {
+                Some(change)
+            }
         };
         for mut change in under_way.into_iter().chain(self.waiting.drain(..)) {
             change
@@ -159,6 +180,11 @@ impl Charge {
             span.set_error(error);
         }
         span.finish_at(now);
+    }
+
+    /// Whether what runs under this call comes before a handoff.
+    pub(super) fn is_preparing(&self, id: &str) -> bool {
+        matches!(&self.stage, Stage::Preparing(Change { cause: Cause::Call { call_id, .. }, .. }, _) if call_id == id)
     }
 
     /// Whether a handoff was asked for by an agent that is no longer in charge.
@@ -233,7 +259,7 @@ impl Core {
 
     fn start_next_change(&mut self) {
         while matches!(self.charge.stage, Stage::Settled) {
-            let Some(change) = self.charge.waiting.pop_front() else {
+            let Some(mut change) = self.charge.waiting.pop_front() else {
                 return self.sequencer.hold(false);
             };
             if self.charge.is_stale(&change) {
@@ -241,8 +267,32 @@ impl Core {
                 continue;
             }
             self.sequencer.hold(true);
-            self.outputs.push_back(Output::Resolve(change.to.clone()));
-            self.charge.stage = Stage::Resolving(change, self.now + RESOLVE_LIMIT);
+            match change.take_on_handoff() {
+                Some(run) => {
+                    self.outputs.push_back(Output::RunTool(Box::new(run)));
+                    self.charge.stage = Stage::Preparing(change, self.now + RESOLVE_LIMIT);
+                }
+                None => self.resolve(change),
+            }
+        }
+    }
+
+    fn resolve(&mut self, change: Change) {
+        self.outputs.push_back(Output::Resolve(change.to.clone()));
+        self.charge.stage = Stage::Resolving(change, self.now + RESOLVE_LIMIT);
+    }
+
+    /// What runs before a handoff has ended; if it failed, so has the handoff (span rule L6).
+    pub(super) fn on_prepared(&mut self, result: Result<ToolOutput, ToolError>) {
+        let Stage::Preparing(change, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+            return;
+        };
+        match result {
+            Ok(_) => self.resolve(change),
+            Err(error) => {
+                self.change_failed(change, error.message());
+                self.start_next_change();
+            }
         }
     }
 
@@ -312,7 +362,7 @@ impl Core {
             return;
         }
         match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
-            Stage::Resolving(change, _) => {
+            Stage::Preparing(change, _) | Stage::Resolving(change, _) => {
                 let limit = RESOLVE_LIMIT.as_secs();
                 self.change_failed(change, &format!("it was not ready within {limit} s"));
                 self.start_next_change();

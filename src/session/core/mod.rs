@@ -13,12 +13,16 @@ mod charge;
 mod end;
 mod entry;
 mod exchange;
+mod generation;
 mod history;
+mod messages;
 mod playback;
 mod responses;
 mod sequencer;
+mod speech;
 #[cfg(test)]
 mod tests;
+mod transcription;
 mod turn;
 
 use std::collections::VecDeque;
@@ -29,16 +33,20 @@ use self::calls::Calls;
 use self::charge::Charge;
 use self::entry::Phase;
 pub(super) use self::exchange::{CoreOptions, Input, Output, ToolRun};
+use self::generation::Generations;
 pub use self::history::HistoryItem;
 use self::history::{Change, History};
 use self::playback::Playback;
 use self::responses::Responses;
 use self::sequencer::{Sequencer, own_id};
+use self::speech::Speeches;
+use self::transcription::Transcriptions;
 use self::turn::Turn;
 use super::SessionEvent;
 use super::command::Command;
 use crate::protocol::{
-    ApiError, ClientEvent, Id, Item, Message, Part, ResponseStatus, ServerEvent, SessionInfo, Usage,
+    ApiError, ClientEvent, Id, Item, Message, Part, ResponseStatus, ServerEvent, SessionInfo,
+    TranscriptionTotals, Usage,
 };
 use crate::trace::Timestamp;
 
@@ -67,9 +75,16 @@ pub(crate) struct Core {
     history: History,
     playback: Playback,
     calls: Calls,
+    generations: Generations,
+    speeches: Speeches,
+    transcriptions: Transcriptions,
     turn: Turn,
+    /// Whether the session ends with this turn, as the model wishes.
+    is_ending: bool,
     /// Tokens of all answers.
     usage: Usage,
+    /// What transcribing the user's speech has cost.
+    transcription_usage: TranscriptionTotals,
     /// A fatal error after which the server's close is awaited, and until when.
     fatal: Option<(ApiError, Timestamp)>,
 }
@@ -94,8 +109,13 @@ impl Core {
             history: History::default(),
             playback: Playback::default(),
             calls: Calls::default(),
+            generations: Generations::default(),
+            speeches: Speeches::default(),
+            transcriptions: Transcriptions::default(),
             turn: Turn::default(),
+            is_ending: false,
             usage: Usage::default(),
+            transcription_usage: TranscriptionTotals::default(),
             fatal: None,
             options,
         };
@@ -133,10 +153,15 @@ impl Core {
     /// When to come back at the latest.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let fatal = self.fatal.as_ref().map(|(_, until)| *until);
-        [fatal, self.phase.deadline(), self.charge.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            fatal,
+            self.phase.deadline(),
+            self.charge.deadline(),
+            self.speeches.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Whether server events must wait until a tool that runs in line has ended.
@@ -160,8 +185,14 @@ impl Core {
                 self.on_settings_accepted();
             }
             ServerEvent::Error(error) => self.on_error(error),
-            ServerEvent::ItemAdded(event) => self.upsert(event.item, event.previous_item_id.as_ref(), false),
-            ServerEvent::ItemDone(event) => self.upsert(event.item, event.previous_item_id.as_ref(), true),
+            ServerEvent::ItemAdded(event) => {
+                self.note_input(&event.item);
+                self.upsert(event.item, event.previous_item_id.as_ref(), false)
+            }
+            ServerEvent::ItemDone(event) => {
+                self.note_input(&event.item);
+                self.upsert(event.item, event.previous_item_id.as_ref(), true)
+            }
             ServerEvent::ItemRetrieved(event) => {
                 self.upsert(event.item, event.previous_item_id.as_ref(), true)
             }
@@ -173,6 +204,7 @@ impl Core {
             ServerEvent::InputTranscriptDone(transcript) => self.on_input_transcript(transcript),
             ServerEvent::InputTranscriptFailed(failure) => {
                 let (item_id, error) = (failure.item_id, Box::new(failure.error));
+                self.fail_transcription(&item_id, &error);
                 self.emit(SessionEvent::InputTranscriptFailed { item_id, error });
             }
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
@@ -193,6 +225,7 @@ impl Core {
             ServerEvent::OutputItemDone(output) => self.on_output_item_done(output),
             ServerEvent::AudioDone(part) => {
                 let (item_id, content_index) = (part.item_id, part.content_index);
+                self.end_speech(&item_id);
                 self.emit(SessionEvent::AudioEnd {
                     item_id,
                     content_index,
@@ -200,7 +233,9 @@ impl Core {
             }
             ServerEvent::TextDone(text) => self.on_words_done(text, false),
             ServerEvent::TranscriptDone(text) => self.on_words_done(text, true),
-            ServerEvent::OutputItemAdded(_) | ServerEvent::AudioCommitted(_) | ServerEvent::Other(_) => {}
+            ServerEvent::OutputItemAdded(output) => self.on_output_item_added(output),
+            ServerEvent::AudioCommitted(item) => self.on_audio_committed(&item.item_id),
+            ServerEvent::Other(_) => {}
             delta @ (ServerEvent::TextDelta(_)
             | ServerEvent::TranscriptDelta(_)
             | ServerEvent::AudioDelta(_)
@@ -303,6 +338,7 @@ impl Core {
         if self.phase != Phase::Open {
             return;
         }
+        self.finish_heard_speeches();
         if self.calls.take_served(|id| !self.responses.is_running(id)) {
             self.sequencer.request();
         }
@@ -315,6 +351,9 @@ impl Core {
         let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.emit(SessionEvent::TurnEnd { status, reason });
+            if self.is_ending {
+                self.close();
+            }
         }
     }
 

@@ -238,7 +238,12 @@ fn l6_an_agent_that_takes_too_long_to_resolve_leaves_the_old_one_in_charge() {
     assert!(matches!(wanted, Some(Output::Resolve(_))), "{wanted:?}");
     rig.wait_for_deadline();
     assert!(matches!(rig.switched[..], [(7, Err(_))]));
-    let late = rig.agents.resolve("Billing").now_or_never().unwrap().unwrap();
+    let late = rig
+        .agents
+        .resolve("Billing", &json!({}))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     rig.input(Input::Resolved(Ok(Arc::new(late))));
     assert_eq!(rig.sent(), [""; 0]);
     rig.command(Command::Close);

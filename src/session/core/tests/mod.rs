@@ -1,5 +1,6 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
+mod doings;
 mod ending;
 mod entry;
 mod handoff;
@@ -8,6 +9,7 @@ mod interruption;
 mod properties;
 mod sequencing;
 mod tools;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +23,7 @@ use crate::agent::{Agent, Agents};
 use crate::session::{EndReason, SessionError};
 use crate::tool::{FunctionTool, ToolError, ToolOutput};
 use crate::trace::{
-    MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
+    Context, MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
 };
 use crate::transport::{CloseReason, ConnectError};
 
@@ -156,7 +158,11 @@ impl Rig {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Resolve(name) => {
-                    let resolved = self.agents.resolve(&name).now_or_never().unwrap();
+                    let resolved = self
+                        .agents
+                        .resolve(&name, &self.agents.context)
+                        .now_or_never()
+                        .unwrap();
                     self.core
                         .handle(self.now, Input::Resolved(resolved.map(Arc::new)));
                 }
