@@ -67,6 +67,8 @@ Environment:
 pub enum Command {
     /// Check agent files, and tell every mistake in them
     Check(CheckArgs),
+    /// Print the JSON Schema of agent files, by which editors complete and check them
+    Schema,
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
 }
@@ -124,6 +126,12 @@ pub struct AgentArgs {
     /// A value of the context, over the file's: JSON or a string; `user.name=Ada` reaches into objects (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::context)]
     pub context: Vec<pairs::ContextValue>,
+    /// The tools of the starting agent on entry, instead of its own, as `a,b`; empty for none
+    #[arg(long, value_name = "NAMES")]
+    pub tools: Option<String>,
+    /// The agents that the starting agent can hand over to on entry, instead of its own, as `a,b`; empty for none
+    #[arg(long, value_name = "NAMES")]
+    pub handoffs: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,12 @@ pub fn apply(args: &AgentArgs, file: &mut AgentFile) -> Result<(), Failure> {
     if let Some(start) = &args.start {
         agents.set_start(start)?;
     }
+    if let Some(tools) = &args.tools {
+        agents.override_tools(&names(tools)).map_err(Failure::usage)?;
+    }
+    if let Some(handoffs) = &args.handoffs {
+        agents.override_handoffs(&names(handoffs))?;
+    }
     if let Some(model) = &args.model {
         agents.settings.model.clone_from(model);
     }
@@ -30,6 +36,14 @@ pub fn apply(args: &AgentArgs, file: &mut AgentFile) -> Result<(), Failure> {
         file.agents = without_own_voices(agents.clone());
     }
     Ok(())
+}
+
+/// The names in a list such as `a,b`.
+fn names(list: &str) -> Vec<&str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 /// The agents, all with the session's voice.
@@ -96,6 +110,21 @@ mod tests {
         );
         assert_eq!(agents.names().collect::<Vec<_>>(), ["A", "B"]);
         assert_eq!(agents.context, json!({"user": {"name": "Bob", "tier": "gold"}}));
+    }
+
+    #[tokio::test]
+    async fn lists_of_the_command_line_hold_on_entry() {
+        let agents = applied(&["--tools", "end_session", "--handoffs", "B, A,"])
+            .unwrap()
+            .agents;
+        let entered = agents.resolve_entry(&agents.context).await.unwrap();
+        assert_eq!(entered.tool_names(), ["end_session"]);
+        assert_eq!(entered.handoff_names(), ["B", "A"]);
+        let agents = applied(&["--tools", "", "--handoffs="]).unwrap().agents;
+        let entered = agents.resolve_entry(&agents.context).await.unwrap();
+        assert!(entered.tool_names().is_empty() && entered.handoff_names().is_empty());
+        assert!(applied(&["--tools", "nosuch"]).is_err());
+        assert!(applied(&["--handoffs", "nosuch"]).is_err());
     }
 
     #[test]

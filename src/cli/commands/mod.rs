@@ -2,8 +2,10 @@
 
 mod check;
 mod run;
+mod schema;
 mod simulate;
 
 pub use check::check;
 pub use run::run;
+pub use schema::schema;
 pub use simulate::simulate;

@@ -257,9 +257,8 @@ impl Core {
         span.set_error(SpanError::new(reason).with_data(json!({"tool_name": call.name})));
         span.finish_at(self.now);
         self.answer_call(call.call_id.clone(), item_id, told.clone());
-        let trouble = format!("{reason}: {}", call.name);
-        self.turn.note(ResponseStatus::Failed, Some(trouble.clone()));
-        self.complain(code, trouble);
+        self.turn.note(ResponseStatus::Failed, Some(told.clone()));
+        self.complain(code, told);
     }
 
     pub(super) fn on_tool_done(&mut self, call_id: &str, result: Result<ToolOutput, ToolError>) {

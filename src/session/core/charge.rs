@@ -20,6 +20,8 @@ use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
 /// How long another agent may take to be resolved.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
+/// How long what takes the input of a handoff may take: no answer is asked for meanwhile.
+const PREPARE_LIMIT: Duration = Duration::from_secs(120);
 /// Changes of agent that may wait at once.
 const MAX_WAITING: usize = 32;
 
@@ -43,7 +45,7 @@ pub(super) struct Charge {
 #[derive(Debug)]
 enum Stage {
     Settled,
-    /// What runs before the handoff has been started, and may take until then.
+    /// What runs before the handoff has been started, for which it has until then.
     Preparing(Change, Timestamp),
     /// The new agent is being resolved, for which it has until then.
     Resolving(Change, Timestamp),
@@ -270,7 +272,7 @@ impl Core {
             match change.take_on_handoff() {
                 Some(run) => {
                     self.outputs.push_back(Output::RunTool(Box::new(run)));
-                    self.charge.stage = Stage::Preparing(change, self.now + RESOLVE_LIMIT);
+                    self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
                 }
                 None => self.resolve(change),
             }
@@ -362,7 +364,12 @@ impl Core {
             return;
         }
         match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
-            Stage::Preparing(change, _) | Stage::Resolving(change, _) => {
+            Stage::Preparing(change, _) => {
+                let limit = PREPARE_LIMIT.as_secs();
+                self.change_failed(change, &format!("its input was not taken within {limit} s"));
+                self.start_next_change();
+            }
+            Stage::Resolving(change, _) => {
                 let limit = RESOLVE_LIMIT.as_secs();
                 self.change_failed(change, &format!("it was not ready within {limit} s"));
                 self.start_next_change();

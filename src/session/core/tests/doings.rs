@@ -61,6 +61,17 @@ fn l6_an_input_that_is_refused_leaves_the_old_agent_in_charge() {
 }
 
 #[test]
+fn l6_an_input_that_is_not_taken_in_time_leaves_the_old_agent_in_charge() {
+    let mut rig = handing_over();
+    rig.wait_for_deadline();
+    assert_eq!(rig.errors(), ["handoff_failed"]);
+    rig.tool_done("call_1", "too late");
+    rig.command(Command::Close);
+    assert!(rig.span("Triage → Billing").error.is_some());
+    assert!(rig.spans("Billing").is_empty());
+}
+
+#[test]
 fn a_session_may_end_while_an_input_is_taken() {
     let mut rig = handing_over();
     rig.command(Command::Close);

@@ -240,7 +240,7 @@ fn l6_an_agent_that_takes_too_long_to_resolve_leaves_the_old_one_in_charge() {
     assert!(matches!(rig.switched[..], [(7, Err(_))]));
     let late = rig
         .agents
-        .resolve("Billing", &json!({}))
+        .resolve("Billing", &rig.agents.context)
         .now_or_never()
         .unwrap()
         .unwrap();
