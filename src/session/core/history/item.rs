@@ -1,4 +1,4 @@
-//! One entry of the conversation, and what events change in it (protocol.md section 6.4, rules 2 to 6).
+//! What one entry of the conversation holds, and how it takes in what events say of it.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -20,11 +20,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::agent::{Agent, Agents};
-use crate::session::EndReason;
-use crate::tool::FunctionTool;
+use crate::session::{EndReason, SessionError};
+use crate::tool::{FunctionTool, ToolError, ToolOutput};
 use crate::trace::{
-    MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
+    Context, MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
 };
+use crate::transport::{CloseReason, ConnectError};
 
 /// A core, the hands that carry out what it wants, and all that came out of it.
 struct Rig {
