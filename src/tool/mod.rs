@@ -10,6 +10,7 @@ mod command;
 mod function;
 mod output;
 mod process_group;
+mod program;
 
 use std::pin::Pin;
 
