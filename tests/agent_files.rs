@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use realtime_run::agent::AgentFile;
-use realtime_run::tool::ToolCall;
+use realtime_run::tool::{McpServers, ToolCall};
 use serde_json::json;
 
 /// The agent files of a directory of this repository, in order of their names.
@@ -83,7 +83,7 @@ async fn what_a_file_says_is_what_its_agents_are() {
     assert_eq!(tracing.group_id.as_deref(), Some("chat-1"));
     assert_eq!(json!(tracing.metadata), json!({"site": "example", "attempt": 2}));
 
-    let triage = agents.resolve("Triage").await.unwrap();
+    let triage = agents.resolve("Triage", &McpServers::new()).await.unwrap();
     let instructions =
         "Find out what {{ user.name }} needs. Prices are in ${currency}. You run in realtime-run.";
     assert_eq!(triage.instructions, instructions);
@@ -96,16 +96,17 @@ async fn what_a_file_says_is_what_its_agents_are() {
         ["get_weather", "now", "transfer_to_billing", "transfer_to_caf___"]
     );
 
-    let billing = agents.resolve("Billing").await.unwrap();
+    let billing = agents.resolve("Billing", &McpServers::new()).await.unwrap();
     assert_eq!(billing.instructions, "Explain invoices.\nBe kind.\n");
 }
 
 #[tokio::test]
 async fn the_tools_of_the_examples_answer() {
+    let servers = McpServers::new();
     for path in agent_files("agents") {
         let agents = AgentFile::load(&path).unwrap().agents;
         for name in agents.names() {
-            for tool in agents.resolve(name).await.unwrap().tools {
+            for tool in agents.resolve(name, &servers).await.unwrap().tools {
                 let call = ToolCall {
                     call_id: "call_1".into(),
                     agent: name.into(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, names};
+use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, mcp, names};
+use crate::tool::{McpError, McpServers};
 
 /// The agents of a session, the one that starts, and what they share.
 ///
@@ -76,23 +77,27 @@ impl Agents {
         self.agents.keys().map(String::as_str)
     }
 
-    /// What an activation of the agent `name` gets: done once each time it takes charge (span rule M2).
+    /// What an activation of the agent `name` gets: done once each time it takes charge (span rule M2). The MCP servers it
+    /// needs are started among `servers`, which belong to whoever runs the agents.
     ///
     /// # Errors
-    /// A [`ResolveError`] when there is no such agent, or it cannot be put before a model as it is.
-    pub async fn resolve(&self, name: &str) -> Result<ResolvedAgent, ResolveError> {
+    /// A [`ResolveError`] when there is no such agent, it cannot be put before a model as it is, or an MCP server that it
+    /// can't do without fails.
+    pub async fn resolve(&self, name: &str, servers: &McpServers) -> Result<ResolvedAgent, ResolveError> {
         let agent = self.require(name)?;
         let mut settings = self.settings.clone();
         if let Some(voice) = &agent.voice {
             settings.config.audio.output.voice = Some(voice.clone());
         }
-        let resolved = ResolvedAgent {
+        let mut resolved = ResolvedAgent {
             name: agent.name.clone(),
             instructions: agent.instructions.clone(),
             tools: agent.tools.clone(),
             handoffs: self.resolve_handoffs(agent)?,
             settings,
+            warnings: Vec::new(),
         };
+        mcp::add_tools(&mut resolved, agent, servers).await?;
         check_names(&resolved)?;
         Ok(resolved)
     }
@@ -210,6 +215,26 @@ pub enum ResolveError {
         /// The name.
         name: String,
     },
+    /// An MCP server that it can't do without fails.
+    #[error("agent `{agent}` can't take charge: {error}")]
+    McpServer {
+        /// The agent that was to be activated.
+        agent: String,
+        /// What is wrong with the server.
+        error: McpError,
+    },
+    /// The model can't be shown a tool of an MCP server.
+    #[error("agent `{agent}` can't have the tool `{tool}` of the MCP server `{server}`: {why}")]
+    McpTool {
+        /// The agent that was to be activated.
+        agent: String,
+        /// The server.
+        server: String,
+        /// The tool, by the name that the model would see.
+        tool: String,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
 }
 
 #[cfg(test)]
@@ -241,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_and_what_is_named_come_from_one_value() {
-        let triage = concierge().resolve("Triage").await.unwrap();
+        let triage = concierge().resolve("Triage", &McpServers::new()).await.unwrap();
         let config = serde_json::to_value(triage.session_config()).unwrap();
         assert_eq!(config["instructions"], "Greet.");
         let no_arguments = ToolSpec::no_parameters();
@@ -261,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_the_model_calls_stands_for_what_was_sent() {
-        let triage = concierge().resolve("Triage").await.unwrap();
+        let triage = concierge().resolve("Triage", &McpServers::new()).await.unwrap();
         assert!(
             matches!(triage.find("get_hours"), Some(Callable::Tool(tool)) if tool.spec().name == "get_hours")
         );
@@ -274,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_without_tools_sends_an_empty_list() {
-        let refunds = concierge().resolve("Refunds").await.unwrap();
+        let refunds = concierge().resolve("Refunds", &McpServers::new()).await.unwrap();
         assert_eq!(refunds.session_config().tools, Some(Vec::new()));
         assert_eq!(refunds.tool_names(), [""; 0]);
     }
@@ -286,7 +311,11 @@ mod tests {
         let cedar = Voice::Named("cedar".to_owned());
         agents.settings.config.audio.output.voice = Some(cedar.clone());
         for (name, voice) in [("A", ash), ("B", cedar)] {
-            let config = agents.resolve(name).await.unwrap().session_config();
+            let config = agents
+                .resolve(name, &McpServers::new())
+                .await
+                .unwrap()
+                .session_config();
             assert_eq!(config.audio.output.voice, Some(voice));
         }
     }
@@ -294,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn names_that_the_model_would_confuse_are_refused() {
         let twice = Agents::new(Agent::new("A").tool(tool("transfer_to_a")).handoff("A"));
-        let error = twice.resolve("A").await.unwrap_err();
+        let error = twice.resolve("A", &McpServers::new()).await.unwrap_err();
         assert_eq!(
             error,
             ResolveError::DuplicateName {
@@ -303,7 +332,7 @@ mod tests {
             }
         );
         let unfit = Agents::new(Agent::new("A").tool(tool("get weather")));
-        let error = unfit.resolve("A").await.unwrap_err();
+        let error = unfit.resolve("A", &McpServers::new()).await.unwrap_err();
         assert_eq!(
             error,
             ResolveError::InvalidName {
@@ -317,11 +346,15 @@ mod tests {
     async fn missing_agents_are_named() {
         let mut agents = Agents::new(Agent::new("A").handoff("C")).with(Agent::new("B"));
         assert_eq!(
-            agents.resolve("A").await.unwrap_err().to_string(),
+            agents
+                .resolve("A", &McpServers::new())
+                .await
+                .unwrap_err()
+                .to_string(),
             "agent `A` can't hand over: there is no agent `C`; the agents are `A`, `B`"
         );
         assert!(matches!(
-            agents.resolve("C").await,
+            agents.resolve("C", &McpServers::new()).await,
             Err(ResolveError::UnknownAgent(_))
         ));
         assert!(agents.set_start("C").is_err());

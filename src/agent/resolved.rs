@@ -20,6 +20,8 @@ pub struct ResolvedAgent {
     pub handoffs: Vec<ResolvedHandoff>,
     /// The session's settings, with this agent's voice.
     pub settings: SessionSettings,
+    /// What it has to do without, in words for the application.
+    pub warnings: Vec<String>,
 }
 
 /// A handoff that the model can really make.
@@ -93,6 +95,7 @@ impl fmt::Debug for ResolvedAgent {
             .field("tools", &self.tool_names())
             .field("handoffs", &self.handoffs)
             .field("settings", &self.settings)
+            .field("warnings", &self.warnings)
             .finish()
     }
 }

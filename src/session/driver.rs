@@ -18,8 +18,8 @@ use super::handle::Request;
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::protocol::{ClientEvent, ServerEvent};
-use crate::tool::{ToolError, ToolOutput};
-use crate::trace::Timestamp;
+use crate::tool::{McpServers, ToolError, ToolOutput};
+use crate::trace::{Context, Timestamp};
 use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
 
 /// Frames handled before the other sources get a look.
@@ -49,6 +49,8 @@ pub(super) struct Driver {
     /// When the driver woke: frames that lay ready together came at the same time.
     now: Timestamp,
     agents: Arc<Agents>,
+    /// The MCP servers that agents have needed so far; ended with the session.
+    servers: Arc<McpServers>,
     endpoint: Arc<Endpoint>,
     raw_events: bool,
     requests: mpsc::Receiver<Request>,
@@ -102,6 +104,7 @@ impl Driver {
             core,
             now: Timestamp::now(),
             agents,
+            servers: Arc::default(),
             endpoint: Arc::new(endpoint),
             raw_events,
             requests: channels.requests,
@@ -313,12 +316,7 @@ impl Driver {
             match output {
                 Output::Emit(event) => self.deliver(event),
                 Output::Send(event_id, event) => self.send(&event_id, &event),
-                Output::Resolve(agent) => {
-                    let agents = Arc::clone(&self.agents);
-                    self.resolving = Some(Box::pin(
-                        async move { agents.resolve(&agent).await.map(Arc::new) },
-                    ));
-                }
+                Output::Resolve { agent, scope } => self.resolve(agent, &scope),
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
                 Output::Switched { ticket, result } => {
@@ -356,6 +354,12 @@ impl Driver {
         }
     }
 
+    fn resolve(&mut self, agent: String, scope: &Context) {
+        let (agents, servers) = (Arc::clone(&self.agents), Arc::clone(&self.servers));
+        let resolving = async move { agents.resolve(&agent, &servers).await.map(Arc::new) };
+        self.resolving = Some(Box::pin(scope.scope(resolving)));
+    }
+
     fn connect(&mut self, limit: Duration) {
         let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
@@ -380,12 +384,14 @@ impl Driver {
         }
     }
 
-    /// The session is over: tools are stopped and the connection closed. Gives the events not yet handed over.
+    /// The session is over: tools are stopped, the connection closed and MCP servers ended. Gives the events not yet handed over.
     async fn wind_up(mut self) -> (mpsc::Sender<SessionEvent>, VecDeque<SessionEvent>) {
+        self.resolving = None;
         let _ = timeout(TOOLS_LIMIT, self.tools.shutdown()).await;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
+        self.servers.close().await;
         self.switches.clear();
         self.over.send_replace(true);
         (self.events.clone(), std::mem::take(&mut self.undelivered))

@@ -2,12 +2,13 @@
 //!
 //! In: a [`ToolCall`], the arguments the model chose. Out: a [`ToolOutput`] or a [`ToolError`], both of which
 //! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
-//! program ([`CommandTool`]), a fixed answer ([`OutputTool`]).
+//! program ([`CommandTool`]), a fixed answer ([`OutputTool`]), a tool of an MCP server ([`McpTool`]).
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
 mod command;
 mod function;
+mod mcp;
 mod output;
 mod process_group;
 mod program;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 pub use command::CommandTool;
 pub use function::FunctionTool;
+pub use mcp::{McpCommand, McpError, McpHttp, McpServer, McpServers, McpTool, McpTransport};
 pub use output::OutputTool;
 
 /// Something the model can call.
@@ -30,6 +32,12 @@ pub trait Tool: Send + Sync + 'static {
     /// # Errors
     /// A [`ToolError`] goes back to the model as the tool's output, and into the tool's span.
     fn call(&self, call: ToolCall) -> ToolFuture;
+
+    /// The MCP server that runs it, by name, for the tool's span; none if it is no tool of such a server. What wraps a
+    /// tool passes this on.
+    fn mcp_server(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A running tool.

@@ -207,6 +207,20 @@ fn describe(data: &mut SpanData, agent: &ResolvedAgent) {
 }
 
 impl Core {
+    /// Has an agent resolved; what that takes shows under the agent in charge.
+    pub(super) fn resolve(&mut self, agent: String) {
+        let scope = self.charge.context();
+        self.outputs.push_back(Output::Resolve { agent, scope });
+    }
+
+    /// Tells what the agent now in charge has to do without.
+    pub(super) fn warn_of_what_is_missing(&mut self) {
+        let warnings = self.charge.agent().map(|agent| agent.warnings.clone());
+        for message in warnings.into_iter().flatten() {
+            self.emit(SessionEvent::Warning { message });
+        }
+    }
+
     /// The application wants another agent in charge.
     pub(super) fn update_agent(&mut self, to: String, ticket: u64) {
         let from = self.charge.name().to_owned();
@@ -238,7 +252,7 @@ impl Core {
                 continue;
             }
             self.sequencer.hold(true);
-            self.outputs.push_back(Output::Resolve(change.to.clone()));
+            self.resolve(change.to.clone());
             self.charge.stage = Stage::Resolving(change);
         }
     }
@@ -324,6 +338,7 @@ impl Core {
         let from = std::mem::replace(&mut self.charge.name, to.clone());
         self.charge.agent = Some(agent);
         self.emit(SessionEvent::Handoff { from, to: to.clone() });
+        self.warn_of_what_is_missing();
         match cause {
             Cause::Call {
                 call_id,

@@ -78,8 +78,8 @@ pub(crate) enum Input<'a> {
 /// What the session wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Resolve this agent; one at a time.
-    Resolve(String),
+    /// Resolve this agent, one at a time, in this scope: under the agent in charge (span rule P3).
+    Resolve { agent: String, scope: Context },
     /// Open the connection, within so much time.
     Connect { limit: Duration },
     /// Send this, under this event id.
@@ -188,8 +188,7 @@ impl Core {
             fatal: None,
             options,
         };
-        core.outputs
-            .push_back(Output::Resolve(core.options.agent.clone()));
+        core.resolve(core.options.agent.clone());
         core
     }
 

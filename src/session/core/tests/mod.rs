@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::agent::{Agent, Agents};
 use crate::session::EndReason;
-use crate::tool::FunctionTool;
+use crate::tool::{FunctionTool, McpServers};
 use crate::trace::{MemoryProcessor, SpanData, SpanRecord, Trace, Tracer};
 
 /// A core, the hands that carry out what it wants, and all that came out of it.
@@ -121,12 +121,17 @@ impl Rig {
         self.carry_out();
     }
 
+    fn resolve(&self, agent: &str) -> Result<ResolvedAgent, ResolveError> {
+        let servers = McpServers::new();
+        self.agents.resolve(agent, &servers).now_or_never().unwrap()
+    }
+
     /// Does what the core wants: agents resolve at once, connections come about.
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Resolve(name) => {
-                    let resolved = self.agents.resolve(&name).now_or_never().unwrap();
+                Output::Resolve { agent, .. } => {
+                    let resolved = self.resolve(&agent);
                     self.core
                         .handle(self.now, Input::Resolved(resolved.map(Arc::new)));
                 }
