@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::schema::{AgentSection, FileContent, HandoffEntry, ToolSection};
 use super::{AgentFile, TracingSettings};
 use crate::agent::{Agent, Agents};
-use crate::tool::{CommandTool, OutputTool, Tool, ToolOutput, ToolSpec};
+use crate::tool::{CommandTool, McpServer, OutputTool, Tool, ToolOutput, ToolSpec};
 
 /// Makes the agents; `texts` holds what was read from other files, by their paths as the file has them.
 ///
@@ -25,10 +25,14 @@ pub(super) fn build(
     for (name, section) in content.tools {
         tools.insert(name.clone(), tool(name, section, directory)?);
     }
+    let mut servers = HashMap::new();
+    for (name, section) in content.mcp_servers {
+        servers.insert(name.clone(), Arc::new(section.into_server(name, directory)?));
+    }
     let mut sections = content
         .agents
         .into_iter()
-        .map(|(name, section)| agent(name, section, texts, &tools));
+        .map(|(name, section)| agent(name, section, texts, &tools, &servers));
     let first = sections.next().ok_or("there is no agent")??;
     let mut agents = Agents::new(first).settings(content.session.into_settings()?);
     for agent in sections {
@@ -51,6 +55,7 @@ fn agent(
     section: AgentSection,
     texts: &HashMap<String, String>,
     tools: &HashMap<String, Arc<dyn Tool>>,
+    servers: &HashMap<String, Arc<McpServer>>,
 ) -> Result<Agent, String> {
     let from_file = || texts.get(section.instructions_file.as_deref()?).cloned();
     let instructions = section
@@ -71,6 +76,12 @@ fn agent(
             .get(&name)
             .ok_or_else(|| format!("there is no tool `{name}`"))?;
         agent = agent.shared_tool(Arc::clone(tool));
+    }
+    for name in section.mcp_servers {
+        let server = servers
+            .get(&name)
+            .ok_or_else(|| format!("there is no MCP server `{name}`"))?;
+        agent = agent.mcp_server(Arc::clone(server));
     }
     Ok(agent)
 }

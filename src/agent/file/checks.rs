@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::document::{Content, Node};
-use super::{parameters, text};
+use super::{mcp, parameters, text};
 use crate::agent::diagnostics::Diagnostic;
 use crate::agent::names::{self, nearest};
 
@@ -31,6 +31,9 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
     checks.voices();
     for (name, tool) in section(root, "tools") {
         checks.tool(name, tool);
+    }
+    for (name, server) in section(root, "mcp_servers") {
+        checks.findings.mistakes.extend(mcp::check(name, server));
     }
     checks.findings
 }
@@ -91,8 +94,9 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Whether there is the agent or the tool that is referred to; if not, that is a mistake.
+    /// Whether there is the agent, the tool or the MCP server that is referred to; if not, that is a mistake.
     fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
+        let words = what.replace("mcp_", "MCP ");
         let section = self.root.get(&format!("{what}s"));
         if section.is_some_and(|section| section.get(reference.name).is_some()) {
             return true;
@@ -105,9 +109,9 @@ impl<'a> Checks<'a> {
         let help = match nearest(reference.written, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("this file defines none; write one under `[{what}s.NAME]`"),
-            None => format!("{what}s of this file: {}", quoted(&known)),
+            None => format!("{words}s of this file: {}", quoted(&known)),
         };
-        let message = format!("there is no {what} `{}`", reference.written);
+        let message = format!("there is no {words} `{}`", reference.written);
         self.report(Diagnostic::at(reference.node.span.clone(), message).help(help));
         false
     }
@@ -129,10 +133,22 @@ impl<'a> Checks<'a> {
                     .extend(visible.add(tool.name, &tool, "tool"));
             }
         }
+        self.mcp_servers(agent);
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
             let target = handoff.get("agent").unwrap_or(handoff);
             if let Some(target) = Reference::new(target) {
                 self.handoff(&target, &mut visible);
+            }
+        }
+    }
+
+    fn mcp_servers(&mut self, agent: &'a Node) {
+        let mut seen = Visible::default();
+        let servers = agent.get("mcp_servers").into_iter().flat_map(Node::items);
+        for server in servers.filter_map(Reference::new) {
+            if self.require(&server, "mcp_server") {
+                let twice = seen.add(server.name, &server, "MCP server");
+                self.findings.mistakes.extend(twice);
             }
         }
     }

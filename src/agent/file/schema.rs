@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::mcp::McpServerSection;
 use super::session::SessionSection;
 use crate::protocol::Voice;
 
@@ -34,6 +35,10 @@ pub(super) struct FileContent {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, ToolSection>")]
     pub tools: IndexMap<String, ToolSection>,
+    /// MCP servers, each under its name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, McpServerSection>")]
+    pub mcp_servers: IndexMap<String, McpServerSection>,
 }
 
 /// How a run is named in its trace.
@@ -63,6 +68,9 @@ pub(super) struct AgentSection {
     /// The tools it can call, each defined under `[tools.NAME]`.
     #[serde(default)]
     pub tools: Vec<String>,
+    /// The MCP servers whose tools it can call, each defined under `[mcp_servers.NAME]`.
+    #[serde(default)]
+    pub mcp_servers: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
 }
