@@ -59,7 +59,7 @@ impl Process {
     /// Starts the program, or says in words why it can't be.
     pub fn start(command: &McpCommand) -> Result<(Self, ChildStdout, ChildStdin), String> {
         let program = &command.program;
-        let named = |why: &str| format!("the program `{}` {why}", program.file_name());
+        let named = |why: &str| format!("can't be run: the program `{}` {why}", program.file_name());
         let mut prepared = program.command();
         prepared.env_clear();
         prepared.envs(
