@@ -93,7 +93,7 @@ async fn turn(session: &mut Session, words: &str) -> Vec<SessionEvent> {
     let is_answer = |event: &SessionEvent| matches!(event, SessionEvent::AgentEnd { .. });
     while !matches!(events.last(), Some(SessionEvent::TurnEnd { .. })) || !events.iter().any(is_answer) {
         let next = tokio::time::timeout(LIMIT, session.next()).await;
-        events.push(next.unwrap().expect("the session goes on"));
+        events.push(next.unwrap().unwrap());
     }
     events
 }

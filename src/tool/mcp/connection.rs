@@ -6,8 +6,7 @@ use std::time::Duration;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{ClientConfig, ErrorData, Implementation};
 use rmcp::service::{
-    ClientCacheConfig, ClientInitializeError, NotificationContext, RoleClient, RunningService, ServiceError,
-    ServiceExt,
+    ClientCacheConfig, ClientInitializeError, NotificationContext, RoleClient, RunningService, ServiceExt,
 };
 use rmcp::transport::IntoTransport;
 use tokio::sync::Mutex;
@@ -17,7 +16,7 @@ use super::process::Process;
 use super::scrub::Scrub;
 use super::server::McpCommand;
 use super::tool::Way;
-use super::{McpError, McpServer, McpTool, McpTransport, http};
+use super::{McpError, McpServer, McpTool, McpTransport, cause, http};
 use crate::trace::{Context, Span, SpanData, SpanError};
 
 /// How long leaving a server in good order may take.
@@ -120,7 +119,7 @@ impl Connection {
         let limit = server.startup_timeout;
         let listed = match timeout(limit, self.way.peer.list_all_tools()).await {
             Ok(Ok(listed)) => listed,
-            Ok(Err(error)) => return Err(self.not_listed(span, &cause(&error))),
+            Ok(Err(error)) => return Err(self.not_listed(span, &cause::of_request(&error))),
             Err(_) => return Err(self.not_listed(span, &late(limit))),
         };
         span.update(|data| {
@@ -180,23 +179,11 @@ where
         Ok(Err(ClientInitializeError::JsonRpcError(ErrorData { message, .. }))) => {
             Err(format!("refused: {message}"))
         }
-        Ok(Err(error)) => Err(format!("could not be started: {}", cause(&error))),
+        Ok(Err(error)) => Err(format!("could not be started: {}", cause::of_start(&error))),
         Err(_) => Err(format!("could not be started: {}", late(limit))),
     }
 }
 
 fn late(limit: Duration) -> String {
     format!("no answer within {limit:?} (`startup_timeout_sec` gives it longer)")
-}
-
-/// What is at the bottom of an error: the layers above repeat each other, and addresses, which may hold credentials.
-pub(super) fn cause(error: &(dyn Error + 'static)) -> String {
-    if let Some(ServiceError::TransportClosed) = error.downcast_ref() {
-        return "the server has ended".to_owned();
-    }
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

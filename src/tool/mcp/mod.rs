@@ -5,6 +5,7 @@
 //! shared by all agents that need it, and gone when the session is over.
 
 mod answer;
+mod cause;
 mod connection;
 mod http;
 mod process;

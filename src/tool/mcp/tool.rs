@@ -5,9 +5,8 @@ use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use super::connection::cause;
 use super::scrub::Scrub;
-use super::{McpServer, answer};
+use super::{McpServer, answer, cause};
 use crate::tool::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 
 /// The longest description that the Realtime API takes, in characters (protocol.md, limits).
@@ -106,7 +105,7 @@ impl Way {
             ServiceError::McpError(ErrorData { message, .. }) => ToolError::new(self.scrub.clean(message)),
             error => self.error(format!(
                 "could not be called: {}",
-                self.scrub.clean(&cause(error))
+                self.scrub.clean(&cause::of_request(error))
             )),
         }
     }
