@@ -6,7 +6,7 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a session on the embedded simulator: no key, no network
-	cargo run --locked -- --agent agents/concierge.toml --simulate -m "What is the weather in Rome?"
+	cargo run --locked -- --agent agents/concierge.toml --simulate -m "I want a refund for my last invoice"
 
 test: ## all tests; those that need more than Rust say so and pass over
 	cargo test --locked

@@ -1,10 +1,4 @@
 //! Which base64 to use for audio: base64-simd beside base64, on pieces of the size that servers send.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a bench prints, and fails by panicking"
-)]
 
 mod support;
 

@@ -1,11 +1,5 @@
 //! What the session adds to the wire: events through a whole session from a loopback socket, beside a bare loop that reads
 //! the frames, parses them into a borrowed struct and decodes the audio. CPU time of the client's thread, in turn.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a bench prints, and fails by panicking"
-)]
 
 mod support;
 

@@ -1,11 +1,5 @@
 //! Whether an event costs more late in a conversation than early: CPU time per event of a session of 10,000 turns beside
 //! sessions of 10, in turn.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a bench prints, and fails by panicking"
-)]
 
 mod support;
 

@@ -4,11 +4,6 @@
 //! Both sides get the same queue and batch size, the same number of spans in interleaved rounds, and a flush at the
 //! end of each round, so that neither gets cheaper by dropping. Measured is CPU time: of the calling thread, which is
 //! what the application pays while it works, and of the whole process, with forming batches and flushing.
-#![allow(
-    clippy::print_stdout,
-    clippy::expect_used,
-    reason = "a bench prints, and fails by panicking"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,11 +1,5 @@
 //! From the start of the program to its first message on the wire, and the most memory it held by then: the built binary
 //! against a server in this process.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a bench prints, and fails by panicking"
-)]
 
 mod support;
 

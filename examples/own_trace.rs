@@ -2,7 +2,6 @@
 //! that prints them. Against the embedded simulator: no key, no network.
 //!
 //! `cargo run --example own_trace`
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! A session with a tool written in Rust, against the embedded simulator: no key, no network.
 //!
 //! `cargo run --example rust_tool`
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use realtime_run::agent::{Agent, Agents};
 use realtime_run::session::{Session, SessionEvent};

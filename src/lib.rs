@@ -14,6 +14,9 @@
 //! | [`simulator`] | a local Realtime server that speaks the same protocol |
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// No input may make the library panic, and only the command line prints or exits.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo)]
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::exit, clippy::dbg_macro)]
 
 pub mod agent;
 pub mod audio;

@@ -1,7 +1,6 @@
 //! Tools that are programs: what they are given, what is taken from them, and that they end.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs::{self, File};
 use std::io::Read;

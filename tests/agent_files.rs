@@ -1,6 +1,5 @@
 //! Agent files, good and bad, from `tests/agent_files/` and `agents/`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 use std::fs;
 use std::path::{Path, PathBuf};
 

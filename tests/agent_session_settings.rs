@@ -1,7 +1,5 @@
 //! `[session]` of an agent file, and what of it the server is sent.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
-
 use std::path::Path;
 
 use realtime_run::agent::{AgentFile, SessionSettings};

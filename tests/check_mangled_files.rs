@@ -1,7 +1,5 @@
 //! No agent file whatever makes the check panic, and none slips through the checks to fail without a reason.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -2,12 +2,6 @@
 //!
 //! Needs the interpreter of `make peers`, or the one that `REALTIME_RUN_PEERS_PYTHON` names. Without it the tests are
 //! skipped, except where `CI` is set.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,4 @@
 //! What the simulator refuses, and how (protocol.md section 5.11).
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 mod simulator_client;
 

@@ -1,10 +1,4 @@
 //! The frames of the simulator beside those recorded from the service: the same order, the same keys.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 mod simulator_client;
 

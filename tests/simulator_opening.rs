@@ -1,10 +1,4 @@
 //! How connections to the simulator begin, are refused, and end (protocol.md sections 1.1 to 1.5).
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 mod simulator_client;
 

@@ -1,10 +1,4 @@
 //! What one session of the simulator does besides plain turns: cutting off, items, other responses, other sessions.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "helpers of tests fail by panicking"
-)]
 
 mod simulator_client;
 

@@ -1,10 +1,4 @@
 //! Rule N1 in a process of its own, where every thread can be accounted for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use realtime_run::trace::{
     BatchProcessor, Context, ExportDeadline, ExportError, Item, SpanData, SpanExporter, Tracer,

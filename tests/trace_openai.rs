@@ -1,10 +1,4 @@
 //! The OpenAI exporter over real loopback HTTP: requests, retries, losses, secrets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/sink.rs"]
 mod sink;

@@ -1,10 +1,4 @@
 //! The rules of the span lifecycle as far as traces and spans alone can keep them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -143,11 +143,7 @@ impl Driver {
 
     async fn wait(&mut self) -> Wake {
         let can_read = self.can_read();
-        let can_take = self.undelivered.len() < MAX_UNDELIVERED
-            && self
-                .connection
-                .as_ref()
-                .is_none_or(|connection| connection.has_room());
+        let can_take = self.undelivered.len() < MAX_UNDELIVERED && self.can_send();
         let until = self.core.deadline();
         let remaining = until.map(|until| until.saturating_duration_since(Timestamp::now()));
         tokio::select! {
@@ -170,6 +166,13 @@ impl Driver {
     /// Whether there is room for what the server says.
     fn can_read(&self) -> bool {
         self.undelivered.is_empty() && self.backlog.len() < MAX_BACKLOG
+    }
+
+    /// Whether there is room for what is said to the server.
+    fn can_send(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_none_or(|connection| connection.has_room())
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -279,11 +282,13 @@ impl Driver {
         }
     }
 
-    /// Ends the session, after all that was asked of it before. That is taken even when there is no room for more, so
-    /// that neither a server nor an application that reads nothing can keep a session from closing.
+    /// Ends the session, after all that was asked of it before as far as the server still takes it. Requests wait
+    /// in line while either side reads nothing; closing does not, so nobody can keep a session from it.
     fn close(&mut self) {
         self.requests.close();
-        while let Ok(request) = self.requests.try_recv() {
+        while self.can_send()
+            && let Ok(request) = self.requests.try_recv()
+        {
             self.on_request(request);
             self.carry_out_once();
         }

@@ -33,7 +33,7 @@ pub enum SessionError {
     #[error("the connection ended before the session could be used ({0})")]
     Closed(CloseReason),
     /// The session could not be used in time.
-    #[error("the server did not open a session within {0:?}")]
+    #[error("the server did not open a session within {} s", .0.as_secs_f64().ceil())]
     Timeout(Duration),
     /// The session is over.
     #[error("the session is over")]

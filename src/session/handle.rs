@@ -256,8 +256,8 @@ impl SessionHandle {
     }
 
     /// Ends the session and waits until it is over: spans finished, connection closed. What was said before goes out
-    /// first. Takes a few seconds at most, whatever the server and the tools do. Closing twice, or from two tasks at
-    /// once, is fine.
+    /// first, if the server takes it. Takes a few seconds at most, whatever the server and the tools do. Closing twice,
+    /// or from two tasks at once, is fine.
     pub async fn close(&self) {
         self.closing.notify_one();
         self.closed().await;

@@ -143,7 +143,7 @@ impl<'a> Connection<'a> {
                     written?;
                     self.give_up = Instant::now() + self.options.limits.write_timeout;
                 }
-                () = sleep_until(self.next_piece), if !is_writing && self.peer.is_answering() => {
+                () = pause_until(self.next_piece), if !is_writing && self.peer.is_answering() => {
                     self.peer.advance();
                     self.next_piece = Instant::now() + self.options.delta_interval;
                 }
@@ -186,6 +186,13 @@ impl<'a> Connection<'a> {
         // A client that does not take its leave is left.
         let _ = timeout(CLOSE_TIMEOUT, parting).await;
         Ok(())
+    }
+}
+
+/// Waits for a moment that may have come already: a timer would take a millisecond even then.
+async fn pause_until(moment: Instant) {
+    if moment > Instant::now() {
+        sleep_until(moment).await;
     }
 }
 

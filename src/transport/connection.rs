@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Sink, Stream};
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -84,15 +85,15 @@ impl Connection {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         match timeout(limit, connect_async_with_config(request, Some(config), true)).await {
-            Ok(Ok((socket, _))) => Ok(Self::over(socket)),
+            Ok(Ok((socket, _))) => Ok(Self::over(socket, KEEP_ALIVE)),
             Ok(Err(WsError::Http(response))) => Err(refusal(endpoint, &response)),
             Ok(Err(error)) => Err(unreachable(error)),
             Err(_) => Err(ConnectError::Timeout { host, limit }),
         }
     }
 
-    fn over(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
-        let mut keep_alive = interval(KEEP_ALIVE);
+    fn over(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, keep_alive: Duration) -> Self {
+        let mut keep_alive = interval(keep_alive);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keep_alive.reset();
         Self {
@@ -176,11 +177,12 @@ impl Connection {
             self.awaiting_pong = false;
             return Poll::Ready(match message {
                 Some(Ok(Message::Text(text))) => Incoming::Frame(text),
-                // Some servers send their JSON in binary frames (protocol.md section 1.5).
-                Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
-                    Ok(text) => Incoming::Frame(text),
-                    Err(_) => continue,
-                },
+                // Some servers send their JSON in binary frames (protocol.md section 1.5). What is no text is no
+                // event either, which whoever reads it finds out.
+                Some(Ok(Message::Binary(bytes))) => Incoming::Frame(
+                    Utf8Bytes::try_from(bytes.clone())
+                        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()),
+                ),
                 Some(Ok(Message::Close(frame))) => Incoming::Closed(CloseReason::from_frame(frame)),
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => Incoming::Closed(CloseReason::lost(plain_reason(&error))),
@@ -193,7 +195,8 @@ impl Connection {
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         while self.keep_alive.poll_tick(cx).is_ready() {
             if self.awaiting_pong {
-                let reason = format!("no sign of life from the server for {} s", KEEP_ALIVE.as_secs());
+                let silence = self.keep_alive.period();
+                let reason = format!("no sign of life from the server for {} s", silence.as_secs());
                 return Poll::Ready(Incoming::Closed(CloseReason::lost(reason)));
             }
             self.awaiting_pong = true;
@@ -216,11 +219,7 @@ impl Connection {
             // If the server has closed, nothing more can be written, but its close frame is still to be answered.
             let _ = poll_fn(|cx| self.poll_write(cx)).await;
             self.socket.close(Some(goodbye)).await?;
-            while poll_fn(|cx| Pin::new(&mut self.socket).poll_next(cx))
-                .await
-                .transpose()?
-                .is_some()
-            {}
+            while !matches!(poll_fn(|cx| self.poll_read(cx)).await, Incoming::Closed(_)) {}
             Ok::<_, WsError>(())
         })
         .await;
@@ -242,12 +241,9 @@ fn plain_reason(error: &WsError) -> String {
 
 /// What an HTTP status and its body say; the body may be JSON, HTML of a proxy, or nothing.
 fn refusal(endpoint: &Endpoint, response: &Response<Option<Vec<u8>>>) -> ConnectError {
-    let body = response.body().as_deref().unwrap_or_default();
-    let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-    let field = |name: &str| {
-        let text = error
-            .pointer(&format!("/error/{name}"))
-            .and_then(serde_json::Value::as_str);
+    let body = json_in(response.body().as_deref().unwrap_or_default());
+    let first_text = |paths: &[&str]| {
+        let text = paths.iter().find_map(|path| body.pointer(path)?.as_str());
         endpoint.scrub(text.unwrap_or_default())
     };
     let retry_after = response
@@ -257,8 +253,82 @@ fn refusal(endpoint: &Endpoint, response: &Response<Option<Vec<u8>>>) -> Connect
     ConnectError::Refused {
         host: endpoint.host(),
         status: response.status().as_u16(),
-        code: field("code"),
-        message: field("message"),
+        code: first_text(&["/error/code"]),
+        // OpenAI's and Azure's place, and those of other servers.
+        message: first_text(&["/error/message", "/error", "/message", "/detail"]),
         retry_after: retry_after.map(Duration::from_secs),
+    }
+}
+
+/// The JSON object in the body of a refusal, which comes as it was on the wire: perhaps in chunks.
+fn json_in(body: &[u8]) -> Value {
+    let first = body.iter().position(|byte| *byte == b'{');
+    let last = body.iter().rposition(|byte| *byte == b'}');
+    match (first, last) {
+        (Some(first), Some(last)) => body
+            .get(first..=last)
+            .and_then(|object| serde_json::from_slice(object).ok())
+            .unwrap_or_default(),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt;
+    use tokio::net::TcpListener;
+
+    type Server = WebSocketStream<TcpStream>;
+
+    /// Both ends of a connection with this keep-alive.
+    async fn pair(keep_alive: Duration) -> (Connection, Server) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let accept = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await.unwrap()
+        };
+        let (client, server) = tokio::join!(tokio_tungstenite::connect_async(url), accept);
+        (Connection::over(client.unwrap().0, keep_alive), server)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_gives_no_sign_of_life_is_given_up() {
+        let (mut connection, _silent) = pair(Duration::from_millis(20)).await;
+        let Incoming::Closed(close) = connection.next().await else {
+            panic!("something came")
+        };
+        assert!(close.reason.starts_with("no sign of life"), "{close}");
+        assert_eq!(close.code, 1006);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_pings_is_kept() {
+        let (mut connection, mut server) = pair(Duration::from_millis(300)).await;
+        let pings = async {
+            for _ in 0..3 {
+                let message = server.next().await;
+                assert!(matches!(message, Some(Ok(Message::Ping(_)))), "{message:?}");
+            }
+        };
+        tokio::select! {
+            () = pings => {}
+            incoming = connection.next() => panic!("{incoming:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn pings_are_answered_and_not_told() {
+        let (mut connection, mut server) = pair(KEEP_ALIVE).await;
+        let serve = async {
+            let ping = Message::Ping(Bytes::from_static(b"still there?"));
+            futures_util::SinkExt::send(&mut server, ping).await.unwrap();
+            server.next().await
+        };
+        tokio::select! {
+            pong = serve => assert!(matches!(pong, Some(Ok(Message::Pong(_)))), "{pong:?}"),
+            incoming = connection.next() => panic!("{incoming:?}"),
+        }
     }
 }

@@ -167,6 +167,11 @@ impl Endpoint {
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
+    /// Whether this is OpenAI's own server, so that its key is also one for traces there.
+    pub fn is_openai(&self) -> bool {
+        Provider::of(&self.url) == Provider::OpenAi
+    }
+
     /// Whether the URL joins a running call: such a session is already under way and sends no
     /// `session.created` (protocol.md section 5.13).
     pub fn joins_a_call(&self) -> bool {

@@ -27,7 +27,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The handshake took too long.
-    #[error("{host} did not complete the handshake within {limit:?}")]
+    #[error("{host} did not complete the handshake within {} s", limit.as_secs_f64().ceil())]
     Timeout {
         /// The server.
         host: String,

@@ -1,11 +1,6 @@
 //! A local HTTP server that records requests and answers as the test says.
 //!
 //! Use it with `#[path = "support/sink.rs"] mod sink;`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail by panicking"
-)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::HashMap;

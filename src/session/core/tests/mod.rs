@@ -10,6 +10,7 @@ mod sequencing;
 mod tools;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,7 +20,9 @@ use super::*;
 use crate::agent::{Agent, Agents};
 use crate::session::EndReason;
 use crate::tool::{FunctionTool, McpServers};
-use crate::trace::{MemoryProcessor, SpanData, SpanRecord, Trace, Tracer};
+use crate::trace::{
+    MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
+};
 
 /// A core, the hands that carry out what it wants, and all that came out of it.
 struct Rig {
@@ -28,6 +31,8 @@ struct Rig {
     now: Timestamp,
     trace: Trace,
     memory: Arc<MemoryProcessor>,
+    /// How many spans have started.
+    started: Arc<AtomicUsize>,
     /// Frames for the server that the test has not looked at.
     sent: Vec<Value>,
     /// Events for the application that the test has not looked at.
@@ -37,6 +42,26 @@ struct Rig {
     opened: bool,
     failed: Option<SessionError>,
     ended: bool,
+}
+
+struct CountStarts(Arc<AtomicUsize>);
+
+impl SpanProcessor for CountStarts {
+    fn on_trace_start(&self, _trace: &Arc<TraceRecord>) {}
+
+    fn on_span_start(&self, _span: &SpanRecord) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_span_end(&self, _span: Arc<SpanRecord>) {}
+
+    fn flush(&self, _limit: Duration) -> bool {
+        true
+    }
+
+    fn shutdown(&self, _limit: Duration) -> ShutdownReport {
+        unreachable!("no test shuts it down")
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,8 +96,11 @@ impl Rig {
     }
 
     fn with(agents: Agents, change: impl FnOnce(&mut CoreOptions)) -> Self {
-        let memory = Arc::new(MemoryProcessor::default());
-        let tracer = Tracer::builder().processor(Arc::clone(&memory)).build();
+        let (memory, started) = (Arc::new(MemoryProcessor::default()), Arc::default());
+        let tracer = Tracer::builder()
+            .processor(Arc::clone(&memory))
+            .processor(CountStarts(Arc::clone(&started)))
+            .build();
         let trace = tracer.trace("test").start();
         let now = Timestamp::from_micros(1_000_000_000);
         let mut options = CoreOptions {
@@ -90,6 +118,7 @@ impl Rig {
             now,
             trace,
             memory,
+            started,
             sent: Vec::new(),
             events: Vec::new(),
             runs: Vec::new(),

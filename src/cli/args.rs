@@ -1,0 +1,267 @@
+//! The command line: what can be asked for, and how each flag explains itself.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
+};
+use realtime_run::trace::TraceId;
+
+use super::{duration, pairs};
+
+/// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
+///
+/// An agent file says who the agents are, what they can do and whom they hand over to. Say something with -m, through a
+/// pipe (a line is a turn), or at the prompt of a terminal.
+#[derive(Debug, Parser)]
+#[command(
+    name = "realtime-run",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_negates_reqs = true,
+    override_usage = "realtime-run --agent <FILE> [OPTIONS]\n       realtime-run <COMMAND>",
+    after_long_help = AFTER_HELP
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  realtime-run --agent agents/assistant.toml --simulate -m 'What is the weather in Oslo?'
+  realtime-run --agent agents/concierge.toml                     # talk at the prompt
+  printf 'Hello\\nGoodbye\\n' | realtime-run --agent agents/assistant.toml --json
+  realtime-run --agent agents/assistant.toml --trace stdout -m Hi | jq .span_data
+  realtime-run check agents/*.toml
+
+What goes where:
+  The assistant's words go to stdout, everything else to stderr. --json puts one object per event
+  on stdout instead. With --trace stdout the words go to stderr.
+
+Exit codes:
+  0    it worked
+  2    the command line or an agent file is wrong
+  3    the connection, the server or a turn failed
+  4    time ran out (--timeout, --turn-timeout)
+  130  a signal ended it
+
+Environment:
+  OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
+  AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY    the server and the key
+  OPENAI_AGENTS_DISABLE_TRACING                  as --no-tracing
+  NO_COLOR                                       as --color never
+  RUST_LOG                                       what -v shows, by module";
+
+/// What to do instead of running a session.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check agent files, and tell every mistake in them
+    Check(CheckArgs),
+    /// Serve a local Realtime server for other clients: no key, no network
+    Simulate(SimulateArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The agent files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The port; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// The address; one that is not of this machine alone lets others in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+}
+
+/// Everything about a run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
+    pub turns: TurnArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub trace: TraceArgs,
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Agent")]
+pub struct AgentArgs {
+    /// The agent file
+    #[arg(long = "agent", value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
+    /// The agent that starts, instead of the file's own choice
+    #[arg(long, value_name = "NAME")]
+    pub start: Option<String>,
+    /// The model, instead of the file's
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The voice of all agents, instead of the file's
+    #[arg(long, value_name = "VOICE")]
+    pub voice: Option<String>,
+    /// Whether agents answer in writing or aloud, with a transcript
+    #[arg(long, value_name = "MODALITY")]
+    pub modality: Option<Modality>,
+    /// A value of the context, over the file's: JSON or a string; `user.name=Ada` reaches into objects (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::context)]
+    pub context: Vec<pairs::ContextValue>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Conversation")]
+pub struct TurnArgs {
+    /// Say this, wait for the answer, then exit (repeatable: one turn after the other)
+    #[arg(short, long = "message", value_name = "TEXT")]
+    pub messages: Vec<String>,
+    /// How long the whole run may take, as 30s, 2m or 500ms [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// How long one turn may take
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "10m")]
+    pub turn_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Use a local server inside the program: no key, no network
+    #[arg(long, conflicts_with_all = ["url", "header", "api_key_env"])]
+    pub simulate: bool,
+    /// The server: a ws or wss URL, or an API's base address [default: OPENAI_BASE_URL, else OpenAI]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A header of the handshake (repeatable)
+    // Split later: what clap says of a bad value quotes it, and it may be a key.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// The environment variable that holds the key [default: OPENAI_API_KEY]
+    #[arg(long, value_name = "NAME")]
+    pub api_key_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tracing")]
+pub struct TraceArgs {
+    /// Where traces go (repeatable) [default: openai if OPENAI_API_KEY is set and nothing is simulated, else none]
+    #[arg(long, value_name = "TARGET")]
+    pub trace: Vec<TraceTarget>,
+    /// Where `--trace openai` sends, instead of OpenAI
+    #[arg(long, value_name = "URL")]
+    pub trace_endpoint: Option<String>,
+    /// What the trace calls this kind of run [default: the agent file's, else `Agent workflow`]
+    #[arg(long, value_name = "NAME")]
+    pub workflow_name: Option<String>,
+    /// The trace's id, `trace_` and 32 hex digits [default: random]
+    #[arg(long, value_name = "ID")]
+    pub trace_id: Option<TraceId>,
+    /// What ties several traces together, such as a call or a chat
+    #[arg(long, value_name = "ID")]
+    pub group_id: Option<String>,
+    /// What else to keep with the trace (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::key_value)]
+    pub trace_metadata: Vec<(String, String)>,
+    /// Trace nothing at all, here or on the server
+    #[arg(long, env = "OPENAI_AGENTS_DISABLE_TRACING", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_tracing: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct FormatArgs {
+    /// Print one JSON object per event on stdout, instead of the words
+    #[arg(long)]
+    pub json: bool,
+    /// With --json: the events on the wire, too
+    #[arg(long, requires = "json")]
+    pub raw: bool,
+}
+
+/// What every command knows about output.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Print the result, warnings and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log to stderr; -vv and -vvv log more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour what goes to stderr; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Modality {
+    Text,
+    Audio,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TraceTarget {
+    /// The OpenAI traces endpoint, or --trace-endpoint
+    Openai,
+    /// One JSON object per trace and finished span on stdout
+    Stdout,
+    /// Nowhere; the span tree is still shown
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Arguments {
+    /// Reads the command line of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        let matches = matches.map_err(|error| teach(error, &command))?;
+        if let Some((subcommand, _)) = matches.subcommand() {
+            let global = ["quiet", "verbose", "color"];
+            let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+            let stray = command
+                .get_arguments()
+                .find(|arg| !global.contains(&arg.get_id().as_str()) && given(arg.get_id().as_str()));
+            if let Some(stray) = stray {
+                let message = format!("`{stray}` is for running a session, not for `{subcommand}`");
+                return Err(command.error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// Says how to run an agent file that was given without its flag.
+fn teach(error: clap::Error, command: &clap::Command) -> clap::Error {
+    let is_file = |name: &str| name.ends_with(".toml");
+    match error.get(clap::error::ContextKind::InvalidSubcommand) {
+        Some(clap::error::ContextValue::String(name)) if is_file(name) => {
+            let message = format!("to run `{name}`, write `--agent {name}`; to check it, `check {name}`");
+            command.clone().error(ErrorKind::InvalidSubcommand, message)
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,219 @@
+//! Runs a session: the command line's main work.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use realtime_run::Secret;
+use realtime_run::agent::{AgentFile, Agents};
+use realtime_run::session::Session;
+use realtime_run::simulator::Simulator;
+use realtime_run::transport::{Endpoint, EndpointOptions};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+use crate::cli::args::{FormatArgs, RunArgs, ServerArgs};
+use crate::cli::conversation::{Conversation, Limits, run_timeout};
+use crate::cli::duration;
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::overrides;
+use crate::cli::pairs;
+use crate::cli::printer::Printer;
+use crate::cli::prompt::Prompt;
+use crate::cli::render::{Renderer, Text};
+use crate::cli::signals::Signals;
+use crate::cli::trace::{RunTrace, Targets};
+use crate::cli::turns::Turns;
+
+/// Runs a session from its agent file to the delivery of its trace.
+pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
+    let started = Instant::now();
+    let path = args
+        .agent
+        .file
+        .as_ref()
+        .context("--agent FILE is missing")
+        .map_err(Failure::usage)?;
+    let mut file = AgentFile::load(path)?;
+    overrides::apply(&args.agent, &mut file)?;
+    let server = Server::choose(&args.server)?;
+    let key = trace_key(&args.server, &server);
+    let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
+    let printer = if targets.has_stdout() {
+        printer.clone().with_words_on_stderr()
+    } else {
+        printer.clone()
+    };
+    let trace = RunTrace::start(&targets, &args.trace, &file.tracing, key, printer.output())?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::broken)?;
+    let run = Run {
+        args,
+        limits: Limits {
+            run: args
+                .turns
+                .timeout
+                .and_then(|limit| Some((started.checked_add(limit)?, limit))),
+            turn: args.turns.turn_timeout,
+        },
+        destinations: targets.names(),
+        traced: targets != Targets::Disabled,
+        trace: &trace,
+        printer: &printer,
+    };
+    let mut signals = listen(&runtime)?;
+    let outcome = runtime.block_on(run.session(file.agents, server, &mut signals));
+    // Ends what is left of a session that was cut off while it opened, and so its spans.
+    runtime.shutdown_background();
+
+    let status = outcome.unwrap_or_else(|failure| {
+        printer.failure(&failure);
+        failure.status()
+    });
+    if !args.format.json {
+        trace.show(&printer);
+    }
+    trace.finish(&mut signals, &printer);
+    Ok(status)
+}
+
+fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
+    let _in_runtime = runtime.enter();
+    Signals::listen().map_err(Failure::broken)
+}
+
+/// The other side of the session.
+enum Server {
+    /// A simulator that the program starts itself.
+    Simulated,
+    /// A server that is there already.
+    At(Endpoint),
+}
+
+impl Server {
+    fn choose(args: &ServerArgs) -> Result<Self, Failure> {
+        if args.simulate {
+            return Ok(Self::Simulated);
+        }
+        let headers: anyhow::Result<_> = args.header.iter().map(|header| pairs::header(header)).collect();
+        let options = EndpointOptions {
+            url: args.url.clone(),
+            api_key_env: args.api_key_env.clone(),
+            headers: headers.map_err(Failure::usage)?,
+        };
+        let endpoint = Endpoint::resolve(options, |name| env::var(name).ok())?;
+        Ok(Self::At(endpoint))
+    }
+}
+
+/// The key that traces go to OpenAI with: the session's own if that is at OpenAI, else OPENAI_API_KEY.
+fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
+    let at_openai = matches!(server, Server::At(endpoint) if endpoint.is_openai());
+    let variable = args.api_key_env.as_deref().filter(|_| at_openai);
+    env::var(variable.unwrap_or("OPENAI_API_KEY"))
+        .ok()
+        .and_then(Secret::new)
+}
+
+/// What a session needs beside its agents and its server.
+struct Run<'a> {
+    args: &'a RunArgs,
+    limits: Limits,
+    destinations: String,
+    traced: bool,
+    trace: &'a RunTrace,
+    printer: &'a Printer,
+}
+
+impl Run<'_> {
+    /// Opens a session, holds the conversation, and closes everything again.
+    async fn session(
+        self,
+        agents: Agents,
+        server: Server,
+        signals: &mut Signals,
+    ) -> Result<ExitStatus, Failure> {
+        let (simulator, endpoint) = match server {
+            Server::At(endpoint) => (None, endpoint),
+            Server::Simulated => {
+                let simulator = Simulator::bind(("127.0.0.1", 0))
+                    .await
+                    .context("the simulator cannot listen on a port of this machine")
+                    .map_err(Failure::broken)?;
+                let endpoint = Endpoint::new(&simulator.url())?;
+                (Some(simulator), endpoint)
+            }
+        };
+        let status = self
+            .conversation(agents, endpoint, simulator.is_some(), signals)
+            .await;
+        if let Some(simulator) = simulator {
+            simulator.shutdown().await;
+        }
+        status
+    }
+
+    async fn conversation(
+        self,
+        agents: Agents,
+        endpoint: Endpoint,
+        simulated: bool,
+        signals: &mut Signals,
+    ) -> Result<ExitStatus, Failure> {
+        let FormatArgs { json, raw } = self.args.format;
+        let server = if simulated {
+            "simulated".to_owned()
+        } else {
+            format!("at {}", endpoint.host())
+        };
+        let renderer = if json {
+            Renderer::Json
+        } else {
+            Renderer::Text(Text::new(server, self.destinations.clone()))
+        };
+        let names = agents.names().map(str::to_owned).collect();
+        let start = agents.start().to_owned();
+        let endpoint_host = endpoint.host();
+        let mut session = Session::builder(agents).endpoint(endpoint).raw_events(raw);
+        if !self.traced {
+            session = session.without_tracing();
+        }
+        let opening = Instant::now();
+        tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
+        let session = tokio::select! {
+            biased;
+            _ = signals.next() => return Ok(ExitStatus::Interrupted),
+            limit = run_timeout(self.limits.run) => return Err(too_late(limit)),
+            session = self.trace.trace.scope(session.connect()) => session?,
+        };
+        tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
+        let turns = self.turns().map_err(Failure::broken)?;
+        let printer = self.printer.clone();
+        let conversation = Conversation::new(session, (names, start), turns, renderer, printer, self.limits);
+        Ok(conversation.hold(signals).await)
+    }
+
+    fn turns(&self) -> io::Result<Turns> {
+        let messages = &self.args.turns.messages;
+        if !messages.is_empty() {
+            return Ok(Turns::Messages(messages.iter().cloned().collect()));
+        }
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if io::stdin().is_terminal() && !is_dumb {
+            return Ok(Turns::Prompt(Prompt::start(self.printer.output())?));
+        }
+        Turns::from_stdin()
+    }
+}
+
+fn too_late(limit: Duration) -> Failure {
+    Failure::Other {
+        status: ExitStatus::Timeout,
+        error: anyhow!("the session did not open within {}", duration::show(limit)),
+        advice: Some("--timeout sets the limit"),
+    }
+}

@@ -1,0 +1,324 @@
+//! One conversation: turns go out one after the other, events come in, and something ends it.
+
+mod commands;
+mod ends;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use realtime_run::session::{Session, SessionError, SessionEvent};
+use realtime_run::transport::advice;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::duration;
+use super::exit::ExitStatus;
+use super::printer::Printer;
+use super::render::Renderer;
+use super::signals::{Signals, Wish};
+use super::slash::Slash;
+use super::turns::{Input, Turns};
+
+/// How long the orderly end of a session may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// What may be typed ahead while an answer is under way.
+const TYPED_AHEAD: usize = 64;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The moment by which the run must be over, and how long that was from its start.
+    pub run: Option<(Instant, Duration)>,
+    /// How long one turn may take.
+    pub turn: Duration,
+}
+
+/// A change of agent under way.
+type Switch = Pin<Box<dyn Future<Output = Result<(), SessionError>>>>;
+
+/// A conversation with an open session.
+pub struct Conversation {
+    session: Session,
+    /// The names of all agents, and the one in charge.
+    agents: (Vec<String>, String),
+    turns: Turns,
+    renderer: Renderer,
+    printer: Printer,
+    limits: Limits,
+    /// When the turn under way must have ended; none when it is the user's turn.
+    turn_until: Option<Instant>,
+    /// Messages that wait for the turn to end.
+    typed_ahead: VecDeque<String>,
+    /// A change of agent that was asked for at the prompt.
+    switching: Option<Switch>,
+    /// Ctrl-C came, and nothing was said since: the next one ends the run.
+    interrupted: bool,
+    /// A turn failed at the prompt, where the conversation goes on.
+    failed: bool,
+    /// Something was said.
+    has_spoken: bool,
+    /// The last trouble that the server told of: a failure often follows for the same reason.
+    told: Option<String>,
+}
+
+/// What happens next.
+enum Wake {
+    Signal(Wish),
+    StdoutGone,
+    RunTimeout(Duration),
+    TurnTimeout,
+    Event(SessionEvent),
+    /// The session is over, and all its events were told.
+    Over,
+    Switched(Result<(), SessionError>),
+    Input(Input),
+}
+
+impl Conversation {
+    pub fn new(
+        session: Session,
+        agents: (Vec<String>, String),
+        turns: Turns,
+        renderer: Renderer,
+        printer: Printer,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            session,
+            agents,
+            turns,
+            renderer,
+            printer,
+            limits,
+            turn_until: None,
+            typed_ahead: VecDeque::new(),
+            switching: None,
+            interrupted: false,
+            failed: false,
+            has_spoken: false,
+            told: None,
+        }
+    }
+
+    /// Holds it until something ends it.
+    pub async fn hold(mut self, signals: &mut Signals) -> ExitStatus {
+        let status = loop {
+            let wake = self.wait(signals).await;
+            if let Some(status) = self.on_wake(wake).await {
+                break status;
+            }
+        };
+        // The terminal is set back before anything more is said.
+        self.turns = Turns::Messages(VecDeque::new());
+        self.close(signals).await;
+        status
+    }
+
+    async fn wait(&mut self, signals: &mut Signals) -> Wake {
+        let takes_input = self.switching.is_none()
+            && (self.turn_until.is_none() || self.turns.are_typed() && self.typed_ahead.len() < TYPED_AHEAD);
+        let Self {
+            session,
+            turns,
+            printer,
+            limits,
+            switching,
+            typed_ahead,
+            ..
+        } = self;
+        let is_users_turn = self.turn_until.is_none();
+        // What must not be kept waiting comes first. All events come before the next input: the end of a turn is
+        // never taken for that of the next.
+        tokio::select! {
+            biased;
+            wish = signals.next() => Wake::Signal(wish),
+            _ = printer.output().stdout_gone() => Wake::StdoutGone,
+            limit = run_timeout(limits.run) => Wake::RunTimeout(limit),
+            () = until(self.turn_until) => Wake::TurnTimeout,
+            event = next_event(session, printer) => event.map_or(Wake::Over, Wake::Event),
+            result = finished(switching), if switching.is_some() => Wake::Switched(result),
+            input = next_input(turns, typed_ahead, is_users_turn), if takes_input => Wake::Input(input),
+        }
+    }
+
+    /// Does what is to be done; tells the exit status when that is the end.
+    async fn on_wake(&mut self, wake: Wake) -> Option<ExitStatus> {
+        match wake {
+            Wake::Signal(Wish::Terminate) => Some(ExitStatus::Interrupted),
+            Wake::Signal(Wish::Interrupt) => self.on_interrupt().await,
+            Wake::StdoutGone => Some(ExitStatus::Success),
+            Wake::RunTimeout(limit) => self.out_of_time(
+                &format!("the run took longer than {}", duration::show(limit)),
+                "--timeout",
+            ),
+            Wake::TurnTimeout => {
+                let limit = duration::show(self.limits.turn);
+                self.out_of_time(&format!("the turn took longer than {limit}"), "--turn-timeout")
+            }
+            Wake::Event(event) => self.on_event(&event),
+            Wake::Over => {
+                self.printer.error("the session broke off", None);
+                Some(ExitStatus::Failure)
+            }
+            Wake::Switched(result) => {
+                self.switching = None;
+                if let Err(error) = result {
+                    self.printer.error(&error.to_string(), error.advice());
+                }
+                self.ask();
+                None
+            }
+            Wake::Input(input) => self.on_input(input).await,
+        }
+    }
+
+    fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
+        self.renderer.event(event, &self.printer);
+        match event {
+            SessionEvent::SessionStart { .. } => self.begin(),
+            SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
+            SessionEvent::Error { error } => {
+                let message = error.to_string();
+                self.printer
+                    .warning(&format!("the server says: {message}"), advice(error.code()));
+                self.told = Some(message);
+            }
+            SessionEvent::TurnEnd { status, reason } => return self.on_turn_end(*status, reason.as_deref()),
+            SessionEvent::SessionEnd { reason, .. } => return Some(self.on_session_end(reason)),
+            _ => {}
+        }
+        None
+    }
+
+    fn begin(&mut self) {
+        if self.turns.are_typed() {
+            let hint = "Say something, or /help. Ctrl-C stops an answer, Ctrl-D ends the run.";
+            self.printer.note(&self.printer.paint().dim(hint));
+        }
+        self.ask();
+    }
+
+    async fn on_interrupt(&mut self) -> Option<ExitStatus> {
+        let is_second = std::mem::replace(&mut self.interrupted, true);
+        if is_second || !self.turns.are_typed() {
+            return Some(ExitStatus::Interrupted);
+        }
+        if self.turn_until.is_some() {
+            // If the session is over, an event tells it.
+            let _ = self.session.interrupt().await;
+        } else {
+            self.printer
+                .told(&self.printer.paint().dim("(Ctrl-C again or Ctrl-D ends the run)"));
+        }
+        None
+    }
+
+    async fn on_input(&mut self, input: Input) -> Option<ExitStatus> {
+        match input {
+            Input::Message(message) if message.trim().is_empty() => self.ask(),
+            Input::Message(message) if self.turn_until.is_some() => self.typed_ahead.push_back(message),
+            Input::Message(message) => self.say(message).await,
+            Input::Interrupt => {
+                let end = self.on_interrupt().await;
+                if end.is_none() {
+                    self.ask();
+                }
+                return end;
+            }
+            Input::Slash(Slash::Quit) => return Some(self.status()),
+            Input::Slash(command) => {
+                self.on_slash(command).await;
+                self.ask();
+            }
+            Input::End => return Some(self.on_end_of_input()),
+            Input::Unusable(why) => {
+                self.printer.error(&why, None);
+                return Some(ExitStatus::Usage);
+            }
+        }
+        None
+    }
+
+    async fn say(&mut self, message: String) {
+        if !self.turns.are_typed() {
+            self.renderer.message(&message, &self.printer);
+        }
+        self.interrupted = false;
+        self.has_spoken = true;
+        self.told = None;
+        self.turn_until = Instant::now().checked_add(self.limits.turn);
+        tracing::info!(characters = message.chars().count(), "a turn goes out");
+        // If the session is over, an event tells it.
+        let _ = self.session.send_message(message).await;
+    }
+
+    /// Lets the user speak, if it is their turn and they have not done so already.
+    fn ask(&mut self) {
+        if self.turn_until.is_none() && self.switching.is_none() && self.typed_ahead.is_empty() {
+            self.turns.ask();
+        }
+    }
+
+    /// Ends the session in an orderly way; another signal cuts it short.
+    async fn close(&mut self, signals: &mut Signals) {
+        let handle = self.session.handle();
+        let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        // Without waiting for room: there are only as many as the session may have kept back.
+        let last_events = async {
+            while let Some(event) = session.next().await {
+                renderer.event(&event, printer);
+            }
+        };
+        let end = async { tokio::join!(handle.close(), last_events) };
+        tokio::select! {
+            biased;
+            _ = signals.next() => {}
+            _ = end => {}
+            () = sleep(CLOSE_LIMIT) => {}
+        }
+        printer.end_words();
+    }
+}
+
+/// Waits until the run must be over, and tells how long it was allowed.
+pub async fn run_timeout(limit: Option<(Instant, Duration)>) -> Duration {
+    match limit {
+        Some((until, limit)) => {
+            sleep_until(until).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next event, once there is room to show it.
+async fn next_event(session: &mut Session, printer: &Printer) -> Option<SessionEvent> {
+    printer.output().room().await;
+    session.next().await
+}
+
+async fn next_input(turns: &mut Turns, typed_ahead: &mut VecDeque<String>, is_users_turn: bool) -> Input {
+    match typed_ahead.pop_front() {
+        Some(message) if is_users_turn => Input::Message(message),
+        Some(message) => {
+            typed_ahead.push_front(message);
+            turns.next().await
+        }
+        None => turns.next().await,
+    }
+}
+
+async fn finished(switch: &mut Option<Switch>) -> Result<(), SessionError> {
+    match switch {
+        Some(switch) => switch.await,
+        None => std::future::pending().await,
+    }
+}

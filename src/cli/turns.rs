@@ -1,0 +1,182 @@
+//! Where the user's turns come from: the command line, a pipe, or a person at the prompt.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, Read};
+
+use tokio::sync::mpsc;
+
+use super::prompt::Prompt;
+use super::slash::Slash;
+
+/// Bytes in one line of a pipe at most.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Something the user wants.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Say this.
+    Message(String),
+    /// A command at the prompt.
+    Slash(Slash),
+    /// Ctrl-C at the prompt.
+    Interrupt,
+    /// There is nothing more to say.
+    End,
+    /// What was given can't be said; why.
+    Unusable(String),
+}
+
+impl Input {
+    /// What a line typed at the prompt asks for.
+    pub fn typed(line: &str) -> Self {
+        match line.trim().strip_prefix('/') {
+            None => Self::Message(line.to_owned()),
+            Some(message) if message.starts_with('/') => Self::Message(message.to_owned()),
+            Some(command) => Self::Slash(Slash::parse(command)),
+        }
+    }
+}
+
+/// Where the user's turns come from.
+#[derive(Debug)]
+pub enum Turns {
+    /// Texts from the command line.
+    Messages(VecDeque<String>),
+    /// Lines of a pipe.
+    Lines(mpsc::Receiver<Input>),
+    /// A person.
+    Prompt(Prompt),
+}
+
+impl Turns {
+    /// Turns from lines of stdin, read by a thread of its own: reading blocks, and nothing can end it but the end of
+    /// the process.
+    pub fn from_stdin() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(1);
+        std::thread::Builder::new()
+            .name("stdin".into())
+            .spawn(move || read_lines(&mut io::stdin().lock(), &sender))?;
+        Ok(Self::Lines(receiver))
+    }
+
+    /// Whether a person types them, who can also do other things while an answer is under way.
+    pub fn are_typed(&self) -> bool {
+        matches!(self, Self::Prompt(_))
+    }
+
+    /// Whether there are turns that were surely not taken yet.
+    pub fn are_left(&self) -> bool {
+        matches!(self, Self::Messages(messages) if !messages.is_empty())
+    }
+
+    /// Asks a person for the next one; other sources need not be asked.
+    pub fn ask(&mut self) {
+        if let Self::Prompt(prompt) = self {
+            prompt.ask();
+        }
+    }
+
+    /// Waits for the next one. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Input {
+        match self {
+            Self::Messages(messages) => messages.pop_front().map_or(Input::End, Input::Message),
+            Self::Lines(lines) => lines.recv().await.unwrap_or(Input::End),
+            Self::Prompt(prompt) => prompt.next().await,
+        }
+    }
+}
+
+/// Sends each line that is not blank, until the end, a mistake, or nobody listens.
+fn read_lines(input: &mut impl BufRead, turns: &mpsc::Sender<Input>) {
+    let mut number = 0;
+    loop {
+        number += 1;
+        let turn = match read_line(input) {
+            Ok(None) => return,
+            Ok(Some(line)) if line.trim().is_empty() => continue,
+            Ok(Some(line)) => Input::Message(line),
+            Err(why) => Input::Unusable(format!("line {number} of stdin {why}")),
+        };
+        let is_last = matches!(turn, Input::Unusable(_));
+        if turns.blocking_send(turn).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// The next line without its end; `None` when there is no more.
+fn read_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut line = Vec::new();
+    input
+        .take(LONGEST_LINE + 1)
+        .read_until(b'\n', &mut line)
+        .map_err(|error| format!("can't be read: {error}"))?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.len() as u64 > LONGEST_LINE {
+        return Err("is longer than 1 MiB".to_owned());
+    }
+    while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        line.pop();
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|_| "is not UTF-8".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(mut bytes: &[u8]) -> Vec<Input> {
+        let (sender, mut receiver) = mpsc::channel(8);
+        read_lines(&mut bytes, &sender);
+        drop(sender);
+        std::iter::from_fn(|| receiver.blocking_recv()).collect()
+    }
+
+    #[test]
+    fn commands_are_told_from_messages() {
+        let slash = |slash| Input::Slash(slash);
+        let cases = [
+            (" /agent  The Boss ", slash(Slash::Agent(Some("The Boss".into())))),
+            ("/agent", slash(Slash::Agent(None))),
+            ("/quit", slash(Slash::Quit)),
+            ("/exit now", slash(Slash::Unknown("exit".into()))),
+            ("hello / there", Input::Message("hello / there".into())),
+            ("//etc/hosts", Input::Message("/etc/hosts".into())),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(Input::typed(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_turn_and_blank_ones_are_passed_over() {
+        let turns = read(b"one\r\n\n  \n two \nlast");
+        let expected = ["one", " two ", "last"].map(|line| Input::Message(line.into()));
+        assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_named_and_ends_it() {
+        let turns = read(b"ok\n\xff\nnever");
+        assert_eq!(
+            turns,
+            [
+                Input::Message("ok".into()),
+                Input::Unusable("line 2 of stdin is not UTF-8".into())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept_in_memory() {
+        let turns = read(&vec![b'x'; 3 << 20]);
+        assert_eq!(
+            turns,
+            [Input::Unusable("line 1 of stdin is longer than 1 MiB".into())]
+        );
+    }
+}
