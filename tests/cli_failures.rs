@@ -203,13 +203,13 @@ fn an_error_that_ends_nothing_is_a_warning() {
 #[test]
 fn a_turn_that_takes_too_long() {
     let server = answering(|| vec![created("r1"), words("r1", "Let me think")]);
-    let outcome = run_at(&server.url(), &["-q", "-m", "hi", "--turn-timeout", "50ms"]);
+    let outcome = run_at(&server.url(), &["-q", "-m", "hi", "--turn-timeout", "2s"]);
     assert_eq!(
         (outcome.code, outcome.stdout.as_str()),
         (Some(4), "Let me think\n")
     );
     insta::assert_snapshot!(outcome.stderr, @r"
-    error: the turn took longer than 50 ms
+    error: the turn took longer than 2.00 s
     help: --turn-timeout sets the limit
     ");
 }
@@ -217,10 +217,10 @@ fn a_turn_that_takes_too_long() {
 #[test]
 fn a_run_that_takes_too_long() {
     let server = answering(|| vec![created("r1")]);
-    let outcome = run_at(&server.url(), &["-q", "-m", "hi", "--timeout", "80ms"]);
+    let outcome = run_at(&server.url(), &["-q", "-m", "hi", "--timeout", "2s"]);
     assert_eq!(outcome.code, Some(4));
     insta::assert_snapshot!(outcome.stderr, @r"
-    error: the run took longer than 80 ms
+    error: the run took longer than 2.00 s
     help: --timeout sets the limit
     ");
 }
@@ -228,12 +228,12 @@ fn a_run_that_takes_too_long() {
 #[test]
 fn a_server_that_never_greets() {
     let server = FakeServer::start_silent(|_| Vec::new());
-    let outcome = run_at(&server.url(), &["-m", "hi", "--timeout", "80ms"]);
+    let outcome = run_at(&server.url(), &["-m", "hi", "--timeout", "1s"]);
     assert_eq!(outcome.code, Some(4));
     assert!(
         outcome
             .stderr
-            .contains("error: the session did not open within 80 ms\nhelp: --timeout")
+            .contains("error: the session did not open within 1.00 s\nhelp: --timeout")
     );
     assert!(
         outcome.stderr.contains("└─ agent Assistant"),

@@ -35,7 +35,10 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("error", &["error"]),
     ("raw_server_event", &["event"]),
     ("raw_client_event", &["event"]),
-    ("session_end", &["reason", "usage", "duration_s"]),
+    (
+        "session_end",
+        &["reason", "usage", "transcription_usage", "duration_s"],
+    ),
 ];
 
 fn assert_documented(event: &Value) {

@@ -2,6 +2,8 @@
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/fake_server.rs"]
+mod fake_server;
 #[path = "support/slow_server.rs"]
 mod slow_server;
 
@@ -9,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use cli::{Agent, Child};
+use fake_server::{FakeServer, created, words};
 use slow_server::SlowServer;
 
 /// Runs until the reader of stdout has seen a line and left.
@@ -33,7 +36,7 @@ fn when_nobody_reads_the_words_any_more_the_run_ends_quietly() {
     assert_eq!(line, "word\n");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     assert!(
-        !outcome.stderr.contains("error") && !outcome.stderr.contains("warning"),
+        !outcome.stderr.contains("\nerror") && !outcome.stderr.contains("warning"),
         "{}",
         outcome.stderr
     );
@@ -53,27 +56,19 @@ fn the_same_goes_for_events() {
 
 #[test]
 fn when_nobody_reads_time_limits_hold() {
-    let server = SlowServer::start(&format!("{} ", "x".repeat(1_000)).repeat(1_000), Duration::ZERO);
+    let server = FakeServer::start(|event| match event["type"].as_str().unwrap() {
+        "response.create" => vec![created("r1"), words("r1", &"word ".repeat(100_000))],
+        _ => Vec::new(),
+    });
     let agent = Agent::weather();
     let url = server.url();
-    let (child, unread) = Child::start_unread(agent.command([
-        "--url",
-        &url,
-        "--modality",
-        "text",
-        "-m",
-        "go on",
-        "--timeout",
-        "1s",
-    ]));
-    unread.wait_until_full();
+    let (child, unread) =
+        Child::start_unread(agent.command(["--url", &url, "-m", "go on", "--turn-timeout", "2s"]));
     let outcome = child.wait();
+    unread.wait_until_full();
     assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("error: the run took longer than 1.00 s"),
-        "{}",
-        outcome.stderr
-    );
+    let expected = "error: the turn took longer than 2.00 s";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
 }
 
 #[cfg(target_os = "linux")]

@@ -20,7 +20,10 @@ fn the_words_go_to_stdout_and_all_else_to_stderr() {
 
     trace_… Agent workflow  … s
     └─ agent Assistant  … s
-       └─ function get_weather  … s
+       ├─ generation gpt-realtime-2.1  … s
+       ├─ function get_weather  … s
+       ├─ generation gpt-realtime-2.1  … s
+       └─ speech gpt-realtime-2.1  … s
     "#);
 }
 
@@ -41,8 +44,11 @@ fn a_handoff_is_noted_and_has_its_place_in_the_span_tree() {
 
     trace_… Desk  … s
     ├─ agent Assistant  … s
+    │  ├─ generation gpt-realtime-2.1  … s
     │  └─ handoff Assistant → Billing  … s
     └─ agent Billing  … s
+       ├─ generation gpt-realtime-2.1  … s
+       └─ speech gpt-realtime-2.1  … s
     ");
 }
 

@@ -20,18 +20,16 @@ use slow_server::SlowServer;
 
 const SIGNALS: [&str; 2] = ["INT", "TERM"];
 
-/// The finished spans on stdout: their names and errors.
+/// The finished spans on stdout that have a name, agents and functions: their names and errors.
 fn spans(outcome: &Outcome) -> Vec<(String, Value)> {
     let items = outcome.json();
     assert_eq!(items[0]["object"], "trace");
     let spans = items[1..].iter();
     spans
-        .map(|span| {
+        .filter_map(|span| {
             assert!(span["ended_at"].is_string());
-            (
-                span["span_data"]["name"].as_str().unwrap().to_owned(),
-                span["error"].clone(),
-            )
+            let name = span["span_data"]["name"].as_str()?;
+            Some((name.to_owned(), span["error"].clone()))
         })
         .collect()
 }

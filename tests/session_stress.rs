@@ -1,10 +1,4 @@
 //! Sessions under load: applications that read nothing, servers that read nothing, tools in crowds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
 
 #[path = "support/server.rs"]
 mod server;

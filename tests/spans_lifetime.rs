@@ -365,7 +365,7 @@ async fn l4_a_handoff_ends_one_span_and_starts_the_next() {
         peer.call("r1", "call_1", "transfer_to_billing", "{}").await;
         peer.expect("session.update").await;
         assert_eq!(
-            traced.ended().len(),
+            traced.named("Triage").len(),
             0,
             "the old agent is in charge until the server has the new one's settings"
         );

@@ -192,7 +192,7 @@ async fn a_key_that_the_server_quotes_shows_nowhere() {
             {"type": "server_error", "code": KEY, "message": format!("no credit on {KEY}")}}});
         peer.send(response_event("response.created", "r1", json!({}))).await;
         peer.send(response_event("response.done", "r1", failure)).await;
-        peer.send(json!({"type": "conversation.item.added", "item": KEY})).await;
+        peer.send(json!({"type": "response.done", "response": KEY})).await;
         peer.send(json!({"type": KEY})).await;
         peer.send_frame(Message::text(format!("{KEY} is no JSON"))).await;
         let item = json!({"id": "u", "type": "message", "role": "user", "content": [{"type": "input_text", "text": KEY}]});

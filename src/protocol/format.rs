@@ -50,6 +50,15 @@ impl AudioFormat {
         bytes.saturating_mul(1_000) / self.bytes_per_second()
     }
 
+    /// The short name, without the kind of media.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pcm { .. } => "pcm",
+            Self::Pcmu => "pcmu",
+            Self::Pcma => "pcma",
+        }
+    }
+
     /// The format that a name stands for: GA names, and the beta dialect's `pcm16`, `g711_ulaw`, `g711_alaw`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

@@ -35,4 +35,6 @@ pub use session::{
     NoiseReduction, NoiseReductionType, SessionConfig, TranscriptionConfig, TurnDetection, Unlimited, Voice,
 };
 pub use session_info::SessionInfo;
-pub use usage::{InputTokenDetails, OutputTokenDetails, TokenCounts, TranscriptionUsage, Usage};
+pub use usage::{
+    InputTokenDetails, OutputTokenDetails, TokenCounts, TranscriptionTotals, TranscriptionUsage, Usage,
+};

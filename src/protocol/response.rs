@@ -26,6 +26,15 @@ pub struct Response {
     /// Tokens used; null while it runs.
     #[serde(deserialize_with = "lenient::or_default")]
     pub usage: Option<Usage>,
+    /// Text or audio, as the session or the client asked for.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub output_modalities: Option<Vec<String>>,
+    /// The most tokens it may have: a number or `inf`.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub max_output_tokens: Option<Value>,
+    /// How its sound is made.
+    #[serde(deserialize_with = "lenient::or_default")]
+    pub audio: Option<Value>,
     /// What the client attached to it.
     #[serde(deserialize_with = "lenient::or_default")]
     pub metadata: Option<Map<String, Value>>,
@@ -35,6 +44,11 @@ impl Response {
     /// Whether it stands outside every conversation, as far as the server says.
     pub fn is_out_of_band(&self) -> bool {
         self.conversation_id == Some(None)
+    }
+
+    /// The voice that it speaks with, where the server says so: a name or an object.
+    pub fn voice(&self) -> Option<&Value> {
+        self.audio.as_ref()?.pointer("/output/voice")
     }
 }
 

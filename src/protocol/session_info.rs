@@ -13,6 +13,8 @@ pub struct SessionInfo {
     pub model: Option<String>,
     /// The encoding of the model's audio, where the server says it.
     pub output_format: Option<AudioFormat>,
+    /// How the user's speech is transcribed, where the server says it: an object, or null for not at all.
+    pub transcription: Option<Value>,
     /// Whether the server itself cuts off a running answer when the user speaks. Anything but a plain `true`
     /// counts as no.
     pub interrupt_response: bool,
@@ -30,6 +32,9 @@ impl SessionInfo {
             output_format: nested("/audio/output/format")
                 .or_else(|| session.get("output_audio_format"))
                 .and_then(format_of),
+            transcription: nested("/audio/input/transcription")
+                .or_else(|| session.get("input_audio_transcription"))
+                .cloned(),
             interrupt_response: turn_detection
                 .and_then(|detection| detection.get("interrupt_response"))
                 .and_then(Value::as_bool)
@@ -54,9 +59,9 @@ mod tests {
     #[test]
     fn both_shapes_are_read() {
         let ga = json!({"id": "sess_1", "audio": {
-            "input": {"turn_detection": {"type": "server_vad", "interrupt_response": true}},
+            "input": {"turn_detection": {"type": "server_vad", "interrupt_response": true}, "transcription": {"model": "m"}},
             "output": {"format": {"type": "audio/pcmu"}}}});
-        let beta = json!({"id": "sess_1", "output_audio_format": "g711_ulaw",
+        let beta = json!({"id": "sess_1", "output_audio_format": "g711_ulaw", "input_audio_transcription": {"model": "m"},
             "turn_detection": {"interrupt_response": true}});
         assert_eq!(SessionInfo::from_value(&ga), SessionInfo::from_value(&beta));
         assert_eq!(

@@ -134,3 +134,66 @@ pub enum TranscriptionUsage {
         seconds: f64,
     },
 }
+
+/// What transcribing cost in all. Servers count in tokens or in seconds, so one of them may be zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TranscriptionTotals {
+    /// Input and output together.
+    pub total_tokens: u64,
+    /// The audio that went in.
+    pub input_tokens: u64,
+    /// The text that came out.
+    pub output_tokens: u64,
+    /// Seconds of audio, where they are what is counted.
+    pub seconds: f64,
+}
+
+impl TranscriptionTotals {
+    /// Adds what one transcription cost.
+    pub fn add(&mut self, usage: &TranscriptionUsage) {
+        match usage {
+            TranscriptionUsage::Tokens {
+                total_tokens,
+                input_tokens,
+                output_tokens,
+            } => {
+                let sum = input_tokens.saturating_add(*output_tokens);
+                let total = if *total_tokens > 0 { *total_tokens } else { sum };
+                add(&mut self.total_tokens, total);
+                add(&mut self.input_tokens, *input_tokens);
+                add(&mut self.output_tokens, *output_tokens);
+            }
+            TranscriptionUsage::Duration { seconds } => self.seconds += seconds.max(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transcription_is_added_up_in_the_unit_it_comes_in() {
+        let tokens = |total_tokens| TranscriptionUsage::Tokens {
+            total_tokens,
+            input_tokens: 30,
+            output_tokens: 12,
+        };
+        let mut totals = TranscriptionTotals::default();
+        for usage in [
+            tokens(42),
+            tokens(0),
+            TranscriptionUsage::Duration { seconds: 2.5 },
+            TranscriptionUsage::Duration { seconds: 1.0 },
+        ] {
+            totals.add(&usage);
+        }
+        let expected = TranscriptionTotals {
+            total_tokens: 84,
+            input_tokens: 60,
+            output_tokens: 24,
+            seconds: 3.5,
+        };
+        assert_eq!(totals, expected);
+    }
+}

@@ -59,8 +59,8 @@ impl SessionBuilder {
         self
     }
 
-    /// How long opening may take in all. By default 30 seconds, and what the slowest of the MCP servers that the starting
-    /// agent uses may take to start.
+    /// How long opening may take in all. By default 30 seconds, and what the slowest of the agents' MCP servers may
+    /// take to start.
     #[must_use]
     pub fn open_timeout(mut self, limit: Duration) -> Self {
         self.open_limit = Some(limit);
@@ -84,9 +84,8 @@ impl SessionBuilder {
             Context::none()
         };
         let trace_id = scope.trace_id();
-        let open_limit = self
-            .open_limit
-            .unwrap_or_else(|| OPEN_LIMIT + slowest_server(&self.agents));
+        let slowest_server = slowest_server(&self.agents);
+        let open_limit = self.open_limit.unwrap_or(OPEN_LIMIT + slowest_server);
         let core = Core::new(
             Timestamp::now(),
             CoreOptions {
@@ -96,6 +95,7 @@ impl SessionBuilder {
                 server_tracing: self.tracing,
                 joins_a_call: endpoint.joins_a_call(),
                 open_limit,
+                slowest_server,
             },
         );
         let (requests, incoming_requests) = mpsc::channel(MAX_REQUESTS);
@@ -124,10 +124,12 @@ impl SessionBuilder {
     }
 }
 
-/// How long the MCP servers of the starting agent may take to start.
+/// How long the slowest of the agents' MCP servers may take to start.
 fn slowest_server(agents: &Agents) -> Duration {
-    let start = agents.get(agents.start());
-    let servers = start.into_iter().flat_map(|agent| &agent.mcp_servers);
+    let servers = agents
+        .names()
+        .filter_map(|name| agents.get(name))
+        .flat_map(|agent| &agent.mcp_servers);
     servers
         .map(|server| server.startup_timeout)
         .max()

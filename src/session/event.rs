@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::HistoryItem;
-use crate::protocol::{ApiError, Id, ResponseStatus, TranscriptionUsage, Usage};
+use crate::protocol::{ApiError, Id, ResponseStatus, TranscriptionTotals, TranscriptionUsage, Usage};
 use crate::transport::CloseReason;
 
 /// What happens in a session, as the application hears of it.
@@ -217,8 +217,10 @@ pub enum SessionEvent {
     SessionEnd {
         /// Why.
         reason: EndReason,
-        /// Tokens of all answers.
+        /// Tokens of all answers, by modality.
         usage: Box<Usage>,
+        /// What transcribing the user's speech cost: priced apart, and no part of `usage`.
+        transcription_usage: Box<TranscriptionTotals>,
         /// How long the session could be used, in seconds.
         #[serde(rename = "duration_s", serialize_with = "seconds")]
         duration: Duration,

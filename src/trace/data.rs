@@ -173,6 +173,34 @@ impl SpanData {
         }
     }
 
+    /// Takes out the content of the work: what went in and what came out, as text, audio, arguments or result, and the
+    /// data of the application's own spans, which may be anything.
+    ///
+    /// Names, models and their settings, ids, usage and outcomes stay. So do times, metadata (labels that the application
+    /// chose for finding a span) and errors, with one exception: what a tool said of its failure, which is as much its
+    /// output as what it says of its success, goes too.
+    pub fn remove_content(&mut self) {
+        match self {
+            Self::Function { input, output, .. } => (*input, *output) = (None, None),
+            Self::Generation { input, output, .. } => (*input, *output) = (None, None),
+            Self::Transcription { input, output, .. } => {
+                input.data.clear();
+                *output = None;
+            }
+            Self::Speech { input, output, .. } => {
+                output.data.clear();
+                *input = None;
+            }
+            Self::SpeechGroup { input } => *input = None,
+            Self::Custom { data, .. } => data.clear(),
+            Self::Agent { .. }
+            | Self::Handoff { .. }
+            | Self::Guardrail { .. }
+            | Self::McpTools { .. }
+            | Self::Response { .. } => {}
+        }
+    }
+
     /// The text by which a function span carries `value`: a string as it is, anything else as JSON.
     pub fn text_of(value: &Value) -> String {
         match value {

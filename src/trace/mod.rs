@@ -8,6 +8,7 @@
 //! - A [`Trace`] is one workflow run: the root that spans belong to.
 //! - A [`Context`] is a place in a trace: new spans hang under it. [`Context::scope`] makes it current for one
 //!   future, wherever that future runs (rule P4); a context that records nothing is never made current (N3).
+//! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span.
 //! - A [`Span`] is finished once: by [`Span::finish`] or by being dropped (L2).
 //!
 //! ```

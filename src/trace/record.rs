@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::data::{SpanData, SpanError};
 use super::id::{SpanId, TraceId};
 use super::time::Timestamp;
 use crate::Secret;
+
+/// The key under which the error of a function span quotes the tool.
+const TOOL_ERROR: &str = "error";
 
 /// A JSON object.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;
@@ -51,6 +56,16 @@ impl SpanRecord {
     /// The id of the trace it belongs to.
     pub fn trace_id(&self) -> TraceId {
         self.trace.id
+    }
+
+    /// Takes out what [`SpanData::remove_content`] takes out, and from the error of a function what the tool said.
+    pub(super) fn remove_content(&mut self) {
+        self.data.remove_content();
+        if let (SpanData::Function { .. }, Some(error)) = (&self.data, &mut self.error)
+            && let Some(Value::Object(details)) = &mut error.data
+        {
+            details.shift_remove(TOOL_ERROR);
+        }
     }
 
     /// How long the work took; `None` while it goes on.

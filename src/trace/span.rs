@@ -37,9 +37,12 @@ impl Span {
     pub(super) fn start(
         trace: &Arc<ActiveTrace>,
         parent_id: Option<SpanId>,
-        data: SpanData,
+        mut data: SpanData,
         started_at: Timestamp,
     ) -> Self {
+        if !trace.includes_content() {
+            data.remove_content();
+        }
         let record = Arc::new(SpanRecord {
             id: SpanId::random(),
             trace: Arc::clone(&trace.record),
@@ -111,8 +114,11 @@ impl Span {
 
     fn end(&mut self, ended_at: impl FnOnce() -> Timestamp) {
         if let Some(Open { trace, mut record }) = self.0.take() {
-            let ended_at = ended_at().max(record.started_at);
-            Arc::make_mut(&mut record).ended_at = Some(ended_at);
+            let ended = Arc::make_mut(&mut record);
+            ended.ended_at = Some(ended_at().max(ended.started_at));
+            if !trace.includes_content() {
+                ended.remove_content();
+            }
             let processors = trace.processors();
             // A handle for each; the last one gets ours.
             let handles = repeat_n(record, processors.len());

@@ -17,7 +17,11 @@ use crate::Secret;
 #[derive(Clone, Debug, Default)]
 pub struct Tracer(Option<Arc<Processors>>);
 
-struct Processors(Vec<Box<dyn SpanProcessor>>);
+struct Processors {
+    all: Vec<Box<dyn SpanProcessor>>,
+    /// Whether they get what was said and done in the work, or only names, times, usage and errors.
+    include_content: bool,
+}
 
 impl Tracer {
     /// A tracer without processors: no trace, no span, no thread, no request (rule N1).
@@ -29,6 +33,7 @@ impl Tracer {
     pub fn builder() -> TracerBuilder {
         TracerBuilder {
             processors: Vec::new(),
+            include_content: true,
         }
     }
 
@@ -83,13 +88,13 @@ impl Tracer {
     }
 
     fn processors(&self) -> &[Box<dyn SpanProcessor>] {
-        self.0.as_ref().map_or(&[], |processors| &processors.0)
+        self.0.as_ref().map_or(&[], |processors| &processors.all)
     }
 }
 
 impl fmt::Debug for Processors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} processors", self.0.len())
+        write!(f, "{} processors", self.all.len())
     }
 }
 
@@ -97,6 +102,7 @@ impl fmt::Debug for Processors {
 #[must_use]
 pub struct TracerBuilder {
     processors: Vec<Box<dyn SpanProcessor>>,
+    include_content: bool,
 }
 
 impl TracerBuilder {
@@ -106,9 +112,21 @@ impl TracerBuilder {
         self
     }
 
+    /// Sets whether spans carry content; they do unless told otherwise. What is content, and what stays without it, is
+    /// told at [`SpanData::remove_content`](super::SpanData::remove_content). Content is taken out before any processor
+    /// sees a span, so no exporter can let it through.
+    pub fn include_content(mut self, include: bool) -> Self {
+        self.include_content = include;
+        self
+    }
+
     /// The tracer; without any processor, a disabled one.
     pub fn build(self) -> Tracer {
-        Tracer((!self.processors.is_empty()).then(|| Arc::new(Processors(self.processors))))
+        let Self {
+            processors: all,
+            include_content,
+        } = self;
+        Tracer((!all.is_empty()).then(|| Arc::new(Processors { all, include_content })))
     }
 }
 
@@ -184,7 +202,11 @@ pub(super) struct ActiveTrace {
 
 impl ActiveTrace {
     pub(super) fn processors(&self) -> &[Box<dyn SpanProcessor>] {
-        &self.processors.0
+        &self.processors.all
+    }
+
+    pub(super) fn includes_content(&self) -> bool {
+        self.processors.include_content
     }
 }
 

@@ -219,12 +219,7 @@ impl Child {
 
     /// Waits until `text` is on either.
     pub fn wait_for_any(&self, text: &str) {
-        let both = [&self.stdout, &self.stderr];
-        let started = Instant::now();
-        while !both.iter().any(|stream| stream.shows(text)) {
-            assert!(started.elapsed() < LIMIT, "waited in vain for {text}");
-            std::thread::yield_now();
-        }
+        wait_until(text, || self.stdout.shows(text) || self.stderr.shows(text));
     }
 
     /// The names of its threads.
@@ -263,15 +258,10 @@ pub struct Unread {
 impl Unread {
     /// Waits until nothing more fits in.
     pub fn wait_until_full(&self) {
-        let started = Instant::now();
-        loop {
+        wait_until("a full pipe", || {
             let mut ready = [PollFd::new(&self.writer, PollFlags::OUT)];
-            if poll(&mut ready, Some(&Timespec::default())).unwrap() == 0 {
-                return;
-            }
-            assert!(started.elapsed() < LIMIT, "the pipe never filled up");
-            std::thread::yield_now();
-        }
+            poll(&mut ready, Some(&Timespec::default())).unwrap() == 0
+        });
     }
 
     /// The end to read from.
@@ -284,6 +274,15 @@ impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Waits until something is so.
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < LIMIT, "waited in vain for {what}");
+        std::thread::yield_now();
     }
 }
 

@@ -77,6 +77,10 @@ impl Core {
         match self.playback.receive(self.now, part, response_id, &delta.base64) {
             Ok(audio) if audio.is_empty() => {}
             Ok(audio) => {
+                if self.speeches.is_other(&item_id) {
+                    let response_id = response_id.cloned();
+                    self.begin_speech(&item_id, response_id);
+                }
                 let content_index = delta.content_index;
                 self.emit(SessionEvent::Audio {
                     item_id,
@@ -118,6 +122,7 @@ impl Core {
         let name = agent.name.clone();
         self.responses
             .begin(response.id.clone(), agent.clone(), !in_conversation);
+        self.begin_generation(&response, in_conversation);
         if let Some(cancel) = cancel {
             self.responses.mute(response.id.as_ref());
             self.send("cancel", cancel);
@@ -132,6 +137,8 @@ impl Core {
         if self.responses.has_ended(response.id.as_ref()) {
             return;
         }
+        self.end_generation(&response);
+        self.end_speeches(&response);
         if response.status == ResponseStatus::Completed {
             self.run_calls_of(&response);
         }
@@ -175,12 +182,18 @@ impl Core {
             usage,
             status,
         } = done;
+        self.note_words(&item_id, &transcript);
+        self.begin_transcription(&item_id);
         let change = self
             .history
             .set_input_transcript(&item_id, content_index, &transcript);
         tell(&mut self.outputs, change);
         // Some servers send it again and again while the user speaks (protocol.md section 3.4).
         if status.as_deref() != Some("in_progress") {
+            if let Some(usage) = &usage {
+                self.transcription_usage.add(usage);
+            }
+            self.end_transcription(&item_id, &transcript, usage.as_ref());
             self.emit(SessionEvent::InputTranscript {
                 item_id,
                 transcript,
@@ -190,6 +203,9 @@ impl Core {
     }
 
     pub(super) fn on_deleted(&mut self, item_id: Id) {
+        self.generations.forget(&item_id);
+        self.drop_transcription(&item_id);
+        self.drop_speech(&item_id);
         self.playback.remove(&item_id);
         if self.history.remove(&item_id) {
             self.emit(SessionEvent::HistoryRemoved { item_id });
@@ -224,6 +240,7 @@ impl Core {
         for cut in cuts {
             let (item_id, content_index, played_ms) = (cut.item_id, cut.content_index, cut.heard_ms);
             self.responses.mute(cut.response_id.as_ref());
+            self.cut_speech(&item_id, played_ms);
             let truncate = ClientEvent::ItemTruncate {
                 item_id: item_id.to_string(),
                 content_index,

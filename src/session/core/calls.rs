@@ -17,9 +17,13 @@ use crate::session::SessionEvent;
 use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
 use crate::trace::{Span, SpanData, SpanError, Timestamp};
 
+/// Tools that may run at once; a model, or a server in its name, could otherwise start any number.
+const MAX_RUNNING: usize = 256;
+
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// Every call so far, with a print of its name and arguments to tell a repetition from a mix-up.
+    /// Every call so far, with a print of its name and arguments to tell a repetition from a mix-up. Grows with the
+    /// conversation, of which each call is an entry anyway.
     seen: HashMap<String, u64>,
     hasher: RandomState,
     running: HashMap<String, Running>,
@@ -152,6 +156,11 @@ impl Core {
             true,
         );
         match agent.find(&call.name) {
+            Some(Callable::Tool(_)) if self.calls.running.len() >= MAX_RUNNING => {
+                let told = format!("The tool {} was not run: too many are running", call.name);
+                self.refuse_call(&call, &item_id, "too_many_calls", "Too many tools running", told);
+                self.calls.serve(response_id);
+            }
             Some(Callable::Tool(tool)) => {
                 self.run_tool(&agent, Arc::clone(tool), call, item_id, response_id);
             }
@@ -165,7 +174,11 @@ impl Core {
                 };
                 self.want_change(&agent.name, to, cause);
             }
-            None => self.refuse_call(&call, &item_id),
+            // No answer is asked for, lest the model calls again and again.
+            None => {
+                let told = format!("Tool {} not found", call.name);
+                self.refuse_call(&call, &item_id, "tool_not_found", "Tool not found", told);
+            }
         }
     }
 
@@ -228,16 +241,14 @@ impl Core {
         )
     }
 
-    /// A function that the agent does not have: the model is told, and no answer is asked for, lest it calls again
-    /// and again.
-    fn refuse_call(&mut self, call: &FunctionCall, item_id: &Id) {
-        let told = format!("Tool {} not found", call.name);
+    /// Does not run a call, and says so to the model, to the application and in a span.
+    fn refuse_call(&mut self, call: &FunctionCall, item_id: &Id, code: &str, reason: &str, told: String) {
         let mut span = self.function_span(call, None);
-        span.set_error(SpanError::new("Tool not found").with_data(json!({"tool_name": call.name})));
+        span.set_error(SpanError::new(reason).with_data(json!({"tool_name": call.name})));
         span.finish_at(self.now);
         self.answer_call(call.call_id.clone(), item_id, told.clone());
         self.turn.note(ResponseStatus::Failed, Some(told.clone()));
-        self.complain("tool_not_found", told);
+        self.complain(code, told);
     }
 
     pub(super) fn on_tool_done(&mut self, call_id: &str, result: Result<ToolOutput, ToolError>) {

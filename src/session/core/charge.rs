@@ -17,6 +17,8 @@ use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 /// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
 /// servers answer.
 pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
+/// How long another agent may take to be resolved, beside what its MCP servers may take to start.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
 /// Changes of agent that may wait at once.
 const MAX_WAITING: usize = 32;
 
@@ -40,7 +42,8 @@ pub(super) struct Charge {
 #[derive(Debug)]
 enum Stage {
     Settled,
-    Resolving(Change),
+    /// The new agent is being resolved, for which it has until then.
+    Resolving(Change, Timestamp),
     /// The settings are sent; the server has until then to answer.
     Sent(Change, Arc<ResolvedAgent>, Timestamp),
 }
@@ -115,8 +118,8 @@ impl Charge {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.stage {
-            Stage::Sent(_, _, until) => Some(*until),
-            Stage::Settled | Stage::Resolving(_) => None,
+            Stage::Resolving(_, until) | Stage::Sent(_, _, until) => Some(*until),
+            Stage::Settled => None,
         }
     }
 
@@ -143,7 +146,7 @@ impl Charge {
     pub(super) fn finish(&mut self, now: Timestamp, error: Option<SpanError>) {
         let under_way = match std::mem::replace(&mut self.stage, Stage::Settled) {
             Stage::Settled => None,
-            Stage::Resolving(change) | Stage::Sent(change, ..) => Some(change),
+            Stage::Resolving(change, _) | Stage::Sent(change, ..) => Some(change),
         };
         for mut change in under_way.into_iter().chain(self.waiting.drain(..)) {
             change
@@ -213,6 +216,10 @@ impl Core {
         self.outputs.push_back(Output::Resolve { agent, scope });
     }
 
+    fn resolve_limit(&self) -> Duration {
+        RESOLVE_LIMIT + self.options.slowest_server
+    }
+
     /// Tells what the agent now in charge has to do without.
     pub(super) fn warn_of_what_is_missing(&mut self) {
         let warnings = self.charge.agent().map(|agent| agent.warnings.clone());
@@ -253,7 +260,7 @@ impl Core {
             }
             self.sequencer.hold(true);
             self.resolve(change.to.clone());
-            self.charge.stage = Stage::Resolving(change);
+            self.charge.stage = Stage::Resolving(change, self.now + self.resolve_limit());
         }
     }
 
@@ -261,7 +268,7 @@ impl Core {
         if matches!(self.phase, Phase::Resolving { .. }) {
             return self.on_first_resolved(result);
         }
-        let Stage::Resolving(change) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
+        let Stage::Resolving(change, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
             return;
         };
         match result {
@@ -318,10 +325,21 @@ impl Core {
         true
     }
 
-    pub(super) fn on_settings_time(&mut self) {
-        if self.charge.deadline().is_some_and(|until| self.now >= until) {
-            self.charge.expect_no_answers();
-            self.change_agent();
+    pub(super) fn on_change_time(&mut self) {
+        if self.charge.deadline().is_none_or(|until| self.now < until) {
+            return;
+        }
+        match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
+            Stage::Resolving(change, _) => {
+                let limit = self.resolve_limit().as_secs();
+                self.change_failed(change, &format!("it was not ready within {limit} s"));
+                self.start_next_change();
+            }
+            sent => {
+                self.charge.stage = sent;
+                self.charge.expect_no_answers();
+                self.change_agent();
+            }
         }
     }
 

@@ -61,9 +61,11 @@ impl Core {
         self.finish_spans(error);
         let duration = self.now.saturating_duration_since(self.opened_at);
         let usage = Box::new(std::mem::take(&mut self.usage));
+        let transcription_usage = Box::new(std::mem::take(&mut self.transcription_usage));
         self.emit(SessionEvent::SessionEnd {
             reason,
             usage,
+            transcription_usage,
             duration,
         });
         self.outputs.push_back(Output::Ended);
@@ -72,6 +74,9 @@ impl Core {
     fn finish_spans(&mut self, error: Option<SpanError>) {
         self.phase = Phase::Ended;
         self.calls.give_up(self.now);
+        self.give_up_generations();
+        self.give_up_transcriptions();
+        self.give_up_speeches();
         self.charge.finish(self.now, error);
     }
 }

@@ -273,6 +273,12 @@ impl History {
         self.index.get_key_value(item_id).map(|(id, _)| id.clone())
     }
 
+    /// A known item.
+    pub(super) fn get(&self, item_id: &str) -> Option<&HistoryItem> {
+        let place = *self.index.get(item_id)?;
+        self.node(place).map(|node| &node.item)
+    }
+
     fn node(&self, place: usize) -> Option<&Node> {
         self.nodes.get(place)?.as_ref()
     }

@@ -12,12 +12,16 @@ mod calls;
 mod charge;
 mod end;
 mod entry;
+mod generation;
 mod history;
+mod messages;
 mod playback;
 mod responses;
 mod sequencer;
+mod speech;
 #[cfg(test)]
 mod tests;
+mod transcription;
 mod turn;
 
 use std::collections::VecDeque;
@@ -29,18 +33,21 @@ use serde_json::Value;
 use self::calls::Calls;
 use self::charge::Charge;
 use self::entry::Phase;
+use self::generation::Generations;
 pub use self::history::HistoryItem;
 use self::history::{Change, History};
 use self::playback::Playback;
 use self::responses::Responses;
 use self::sequencer::{Sequencer, own_id};
+use self::speech::Speeches;
+use self::transcription::Transcriptions;
 use self::turn::Turn;
 use super::command::Command;
 use super::{SessionError, SessionEvent};
 use crate::agent::{ResolveError, ResolvedAgent};
 use crate::protocol::{
     ApiError, ClientEvent, Id, Item, Message, Part, ResponseStatus, ServerEvent, SessionInfo,
-    UnreadableEvent, Usage,
+    TranscriptionTotals, UnreadableEvent, Usage,
 };
 use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
 use crate::trace::{Context, Timestamp};
@@ -78,7 +85,8 @@ pub(crate) enum Input<'a> {
 /// What the session wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Resolve this agent, one at a time, in this scope: under the agent in charge (span rule P3).
+    /// Resolve this agent in this scope: under the agent in charge (span rule P3). One at a time, so that this takes the
+    /// place of the one before.
     Resolve { agent: String, scope: Context },
     /// Open the connection, within so much time.
     Connect { limit: Duration },
@@ -132,6 +140,8 @@ pub(crate) struct CoreOptions {
     pub(crate) joins_a_call: bool,
     /// How long opening may take in all.
     pub(crate) open_limit: Duration,
+    /// How long the slowest of the agents' MCP servers may take to start.
+    pub(crate) slowest_server: Duration,
 }
 
 pub(crate) struct Core {
@@ -156,9 +166,14 @@ pub(crate) struct Core {
     history: History,
     playback: Playback,
     calls: Calls,
+    generations: Generations,
+    speeches: Speeches,
+    transcriptions: Transcriptions,
     turn: Turn,
     /// Tokens of all answers.
     usage: Usage,
+    /// What transcribing the user's speech has cost.
+    transcription_usage: TranscriptionTotals,
     /// A fatal error after which the server's close is awaited, and until when.
     fatal: Option<(ApiError, Timestamp)>,
 }
@@ -183,8 +198,12 @@ impl Core {
             history: History::default(),
             playback: Playback::default(),
             calls: Calls::default(),
+            generations: Generations::default(),
+            speeches: Speeches::default(),
+            transcriptions: Transcriptions::default(),
             turn: Turn::default(),
             usage: Usage::default(),
+            transcription_usage: TranscriptionTotals::default(),
             fatal: None,
             options,
         };
@@ -221,10 +240,15 @@ impl Core {
     /// When to come back at the latest.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let fatal = self.fatal.as_ref().map(|(_, until)| *until);
-        [fatal, self.phase.deadline(), self.charge.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            fatal,
+            self.phase.deadline(),
+            self.charge.deadline(),
+            self.speeches.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Whether server events must wait until a tool that runs in line has ended.
@@ -248,8 +272,14 @@ impl Core {
                 self.on_settings_accepted();
             }
             ServerEvent::Error(error) => self.on_error(error),
-            ServerEvent::ItemAdded(event) => self.upsert(event.item, event.previous_item_id.as_ref(), false),
-            ServerEvent::ItemDone(event) => self.upsert(event.item, event.previous_item_id.as_ref(), true),
+            ServerEvent::ItemAdded(event) => {
+                self.note_input(&event.item);
+                self.upsert(event.item, event.previous_item_id.as_ref(), false)
+            }
+            ServerEvent::ItemDone(event) => {
+                self.note_input(&event.item);
+                self.upsert(event.item, event.previous_item_id.as_ref(), true)
+            }
             ServerEvent::ItemRetrieved(event) => {
                 self.upsert(event.item, event.previous_item_id.as_ref(), true)
             }
@@ -261,6 +291,7 @@ impl Core {
             ServerEvent::InputTranscriptDone(transcript) => self.on_input_transcript(transcript),
             ServerEvent::InputTranscriptFailed(failure) => {
                 let (item_id, error) = (failure.item_id, Box::new(failure.error));
+                self.fail_transcription(&item_id, &error);
                 self.emit(SessionEvent::InputTranscriptFailed { item_id, error });
             }
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
@@ -281,6 +312,7 @@ impl Core {
             ServerEvent::OutputItemDone(output) => self.on_output_item_done(output),
             ServerEvent::AudioDone(part) => {
                 let (item_id, content_index) = (part.item_id, part.content_index);
+                self.end_speech(&item_id);
                 self.emit(SessionEvent::AudioEnd {
                     item_id,
                     content_index,
@@ -288,7 +320,9 @@ impl Core {
             }
             ServerEvent::TextDone(text) => self.on_words_done(text, false),
             ServerEvent::TranscriptDone(text) => self.on_words_done(text, true),
-            ServerEvent::OutputItemAdded(_) | ServerEvent::AudioCommitted(_) | ServerEvent::Other(_) => {}
+            ServerEvent::OutputItemAdded(output) => self.on_output_item_added(output),
+            ServerEvent::AudioCommitted(item) => self.on_audio_committed(&item.item_id),
+            ServerEvent::Other(_) => {}
             delta @ (ServerEvent::TextDelta(_)
             | ServerEvent::TranscriptDelta(_)
             | ServerEvent::AudioDelta(_)
@@ -383,7 +417,7 @@ impl Core {
             return self.fail(error);
         }
         self.on_entry_time();
-        self.on_settings_time();
+        self.on_change_time();
     }
 
     /// After every input but a delta: asks for the next answer if it is time, and notices the end of a turn.
@@ -391,6 +425,7 @@ impl Core {
         if self.phase != Phase::Open {
             return;
         }
+        self.finish_heard_speeches();
         if self.calls.take_served(|id| !self.responses.is_running(id)) {
             self.sequencer.request();
         }

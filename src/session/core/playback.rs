@@ -54,6 +54,16 @@ impl Playback {
         self.format = format;
     }
 
+    pub(super) fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// When the sound of an item that has come so far will have been heard, by the clock.
+    pub(super) fn ends_at(&self, item_id: &str) -> Option<Timestamp> {
+        let own = self.tracks.iter().filter(|track| *track.item_id == *item_id);
+        own.map(|track| track.starts_at + track.length(self.format)).max()
+    }
+
     /// Takes a piece of sound; gives whole samples, perhaps none yet.
     pub(super) fn receive(
         &mut self,

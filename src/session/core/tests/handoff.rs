@@ -229,6 +229,23 @@ fn a_server_slow_to_answer_once_is_waited_for_again() {
 }
 
 #[test]
+fn l6_an_agent_that_takes_too_long_to_resolve_leaves_the_old_one_in_charge() {
+    let mut rig = Rig::open();
+    let agent = "Billing".to_owned();
+    rig.core
+        .handle(rig.now, Input::Command(Command::UpdateAgent { agent, ticket: 7 }));
+    let wanted = rig.core.poll_output();
+    assert!(matches!(wanted, Some(Output::Resolve { .. })), "{wanted:?}");
+    rig.wait_for_deadline();
+    assert!(matches!(rig.switched[..], [(7, Err(_))]));
+    let late = rig.resolve("Billing").unwrap();
+    rig.input(Input::Resolved(Ok(Arc::new(late))));
+    assert_eq!(rig.sent(), [""; 0]);
+    rig.command(Command::Close);
+    assert_eq!(rig.spans("Billing").len(), 0);
+}
+
+#[test]
 fn waiting_changes_have_a_bound() {
     let mut rig = Rig::open();
     for _ in 0..100 {

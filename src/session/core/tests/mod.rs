@@ -8,6 +8,7 @@ mod interruption;
 mod properties;
 mod sequencing;
 mod tools;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,6 +111,7 @@ impl Rig {
             server_tracing: true,
             joins_a_call: false,
             open_limit: 30 * SECOND,
+            slowest_server: Duration::ZERO,
         };
         change(&mut options);
         Self {

@@ -208,6 +208,24 @@ fn values_reach_the_model_as_json_text() {
 }
 
 #[test]
+fn tools_that_run_at_once_have_a_bound() {
+    let mut rig = Rig::open();
+    rig.created("r1");
+    for number in 0..300 {
+        rig.call("r1", &format!("call_{number}"), "weather", "{}");
+    }
+    rig.done("r1");
+    let refused = 300 - rig.runs.len();
+    assert!(refused > 0 && rig.runs.len() >= 256);
+    assert_eq!(rig.errors(), vec!["too_many_calls"; refused]);
+    assert_eq!(rig.sent_of("conversation.item.create").len(), refused);
+    for run in std::mem::take(&mut rig.runs) {
+        rig.tool_done(&run.call.call_id, "sunny");
+    }
+    assert_eq!(rig.creates(), 1);
+}
+
+#[test]
 fn tools_in_line_hold_up_the_events_that_follow() {
     let mut rig = Rig::open_with(in_line(agents()));
     rig.created("r1");
