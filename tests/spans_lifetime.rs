@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_run::agent::{Agent, Agents};
+use realtime_run::context::{TemplateError, Variables};
 use realtime_run::session::{EndReason, Session, SessionBuilder, SessionError, SessionEvent};
 use realtime_run::tool::{FunctionTool, Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 use serde_json::json;
@@ -206,23 +207,29 @@ async fn l2_a_panic_in_a_tool_ends_its_span_and_the_session_goes_on() {
     traced.check_all_ended_once();
 }
 
-/// A tool that breaks the contract: it panics when it is asked what it is.
-struct Faulty;
+/// A tool that breaks the contract: it panics when it is asked whether the agent has it.
+struct Faulty(ToolSpec);
 
 impl Tool for Faulty {
     fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn is_enabled(&self, _context: &Variables) -> Result<bool, TemplateError> {
         panic!("as intended")
     }
 
     fn call(&self, _call: ToolCall) -> ToolFuture {
-        unreachable!("it has no name to be called by")
+        unreachable!("no agent has it")
     }
 }
 
 #[tokio::test]
 async fn l2_a_panic_in_the_sessions_own_task_ends_the_span() {
     let (traced, server) = (traced(), Server::start().await);
-    let builder = Session::builder(Agents::new(Agent::new("Triage").tool(Faulty)));
+    let builder = Session::builder(Agents::new(
+        Agent::new("Triage").tool(Faulty(ToolSpec::new("faulty", ""))),
+    ));
     let error = traced.trace.scope(server.refuse(builder, async {})).await;
     assert!(matches!(error, SessionError::Ended));
     check_end(&traced, Some("the session is over"));

@@ -132,6 +132,7 @@ async fn m2_an_agent_is_resolved_once_for_each_activation() {
     };
     let agents =
         Agents::new(Agent::new("Triage").tool(counted)).with(Agent::new("Billing").handoff("Triage"));
+    asked.store(0, Ordering::Relaxed); // its schema was read once, when it was added
     let (traced, server) = (traced(), Server::start().await);
     let (session, mut peer) = traced.trace.scope(server.open(agents)).await;
     let first = asked.swap(0, Ordering::Relaxed);
