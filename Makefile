@@ -21,11 +21,17 @@ lint: ## formatting, clippy, documentation, licences and advisories
 bench: ## every figure of the README's performance section
 	cargo bench --locked
 
-peers: .peers/venv/installed ## the official Python SDK, a peer of the tests
+peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the tests: the Python SDK, an MCP server
 
 .peers/venv/installed: tests/peers/requirements.txt
 	python3 -m venv .peers/venv
 	.peers/venv/bin/pip install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+	touch $@
+
+.peers/node_modules/installed: tests/peers/package.json tests/peers/package-lock.json
+	mkdir -p .peers
+	cp tests/peers/package.json tests/peers/package-lock.json .peers/
+	npm ci --prefix .peers --ignore-scripts --no-audit --no-fund
 	touch $@
 
 ci: peers test lint ## what CI runs

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use realtime_run::agent::AgentFile;
+use realtime_run::tool::McpServers;
 use serde_json::json;
 
 /// The agent files of a directory of this repository, in order of their names.
@@ -81,7 +82,8 @@ async fn what_a_file_says_is_what_its_agents_are() {
     assert_eq!(tracing.group_id.as_deref(), Some("chat-1"));
     assert_eq!(json!(tracing.metadata), json!({"site": "example", "attempt": 2}));
 
-    let triage = agents.resolve("Triage", &agents.context).await.unwrap();
+    let (context, servers) = (&agents.context, McpServers::new());
+    let triage = agents.resolve("Triage", context, &servers).await.unwrap();
     let instructions = "Find out what Ada needs. Prices are in ${currency}. You run in realtime-run.";
     assert_eq!(triage.instructions, instructions);
     assert_eq!(triage.tool_names(), ["get_weather", "now"]);
@@ -93,6 +95,6 @@ async fn what_a_file_says_is_what_its_agents_are() {
         ["get_weather", "now", "transfer_to_billing", "transfer_to_caf___"]
     );
 
-    let billing = agents.resolve("Billing", &agents.context).await.unwrap();
+    let billing = agents.resolve("Billing", context, &servers).await.unwrap();
     assert_eq!(billing.instructions, "Explain invoices.\nBe kind.\n");
 }

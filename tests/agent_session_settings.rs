@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use realtime_run::agent::{AgentFile, SessionSettings};
+use realtime_run::tool::McpServers;
 use serde_json::{Value, json};
 
 /// The settings sent for the one agent of a file with these lines under `[session]`.
 async fn sent(session: &str) -> Value {
     let agents = settings_file(session).agents;
-    let resolved = agents.resolve(agents.start(), &agents.context).await.unwrap();
+    let (context, servers) = (&agents.context, McpServers::new());
+    let resolved = agents.resolve(agents.start(), context, &servers).await.unwrap();
     serde_json::to_value(resolved.session_config()).unwrap()
 }
 

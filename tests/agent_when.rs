@@ -10,7 +10,7 @@ use realtime_run::agent::{Agent, AgentFile, Agents, ResolveError};
 use realtime_run::context::{TemplateError, Variables};
 use realtime_run::session::{Session, SessionError, SessionEvent};
 use realtime_run::simulator::Simulator;
-use realtime_run::tool::{Tool, ToolCall, ToolFuture, ToolOutput, ToolSpec};
+use realtime_run::tool::{McpServers, Tool, ToolCall, ToolFuture, ToolOutput, ToolSpec};
 use realtime_run::transport::Endpoint;
 use serde_json::{Value, json};
 
@@ -62,12 +62,18 @@ fn silver() -> Value {
 
 #[tokio::test]
 async fn m1_what_is_not_enabled_is_left_out() {
-    let triage = agents().resolve("Triage", &gold()).await.unwrap();
+    let triage = agents()
+        .resolve("Triage", &gold(), &McpServers::new())
+        .await
+        .unwrap();
     assert_eq!(triage.instructions, "A gold guest.");
     assert_eq!(triage.tool_names(), ["always", "gold_only", "end_session"]);
     assert_eq!(triage.handoff_names(), ["Refunds", "Billing"]);
 
-    let triage = agents().resolve("Triage", &silver()).await.unwrap();
+    let triage = agents()
+        .resolve("Triage", &silver(), &McpServers::new())
+        .await
+        .unwrap();
     assert_eq!(triage.instructions, "A silver guest.");
     assert_eq!(triage.tool_names(), ["always", "end_session"]);
     assert_eq!(triage.handoff_names(), ["Billing"]);
@@ -84,13 +90,16 @@ async fn m1_what_is_not_enabled_is_left_out() {
 
 #[tokio::test]
 async fn what_the_context_lacks_keeps_an_agent_from_taking_charge() {
-    let error = agents().resolve("Triage", &json!({})).await.unwrap_err();
+    let error = agents()
+        .resolve("Triage", &json!({}), &McpServers::new())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the instructions of agent `Triage` can't be worked out: `user` is undefined"
     );
     let error = agents()
-        .resolve("Triage", &json!({"user": {"tier": "gold"}}))
+        .resolve("Triage", &json!({"user": {"tier": "gold"}}), &McpServers::new())
         .await
         .unwrap_err();
     assert_eq!(
@@ -104,18 +113,21 @@ async fn overrides_hold_on_entry_only_and_are_filtered() {
     let mut agents = agents();
     agents.override_tools(&["spare", "always"]).unwrap();
     agents.override_handoffs(&["Refunds"]).unwrap();
-    let entered = agents.resolve_entry(&gold()).await.unwrap();
+    let entered = agents.resolve_entry(&gold(), &McpServers::new()).await.unwrap();
     assert_eq!(entered.tool_names(), ["spare", "always"]);
     assert_eq!(entered.handoff_names(), ["Refunds"]);
     assert!(
         entered.find("refund").is_some(),
         "its own way to hand over is kept"
     );
-    let entered = agents.resolve_entry(&silver()).await.unwrap();
+    let entered = agents.resolve_entry(&silver(), &McpServers::new()).await.unwrap();
     assert_eq!(entered.tool_names(), ["always"]);
     assert_eq!(entered.handoff_names(), [""; 0]);
 
-    let later = agents.resolve("Triage", &gold()).await.unwrap();
+    let later = agents
+        .resolve("Triage", &gold(), &McpServers::new())
+        .await
+        .unwrap();
     assert_eq!(later.tool_names(), ["always", "gold_only", "end_session"]);
     assert_eq!(later.handoff_names(), ["Refunds", "Billing"]);
 }
@@ -125,7 +137,7 @@ async fn an_override_may_leave_nothing() {
     let mut agents = agents();
     agents.override_tools::<&str>(&[]).unwrap();
     agents.override_handoffs::<&str>(&[]).unwrap();
-    let entered = agents.resolve_entry(&gold()).await.unwrap();
+    let entered = agents.resolve_entry(&gold(), &McpServers::new()).await.unwrap();
     assert_eq!(entered.session_config().tools, Some(Vec::new()));
     assert_eq!(entered.handoff_names(), [""; 0]);
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, names};
+use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, mcp, names};
 use crate::context::{Template, TemplateError, Variables};
-use crate::tool::Tool;
+use crate::tool::{McpError, McpServers, Tool};
 
 /// The agents of a session, the one that starts, and what they share.
 ///
@@ -92,8 +92,8 @@ impl Agents {
         self
     }
 
-    /// Gives the starting agent these tools instead of its own when a session is entered, as far as they are enabled;
-    /// none for an empty list. When it takes charge again later, it has its own.
+    /// Gives the starting agent these tools instead of its own, and of those of its MCP servers, when a session is
+    /// entered, as far as they are enabled; none for an empty list. When it takes charge again later, it has its own.
     ///
     /// # Errors
     /// [`UnknownTool`] if there is none of one of the names.
@@ -131,12 +131,19 @@ impl Agents {
     }
 
     /// What an activation of the agent `name` gets in a run that knows `context`: done once each time it takes charge
-    /// (span rule M2). Tools and handoffs that are not enabled are left out (M1).
+    /// (span rule M2). Tools, handoffs and MCP servers that are not enabled are left out (M1). The servers it needs are
+    /// started among `servers`, which belong to whoever runs the agents.
     ///
     /// # Errors
-    /// A [`ResolveError`] when there is no such agent, or it cannot be put before a model as it is.
-    pub async fn resolve(&self, name: &str, context: &Value) -> Result<ResolvedAgent, ResolveError> {
-        self.activate(self.require(name)?, context).await
+    /// A [`ResolveError`] when there is no such agent, it cannot be put before a model as it is, or an MCP server that it
+    /// can't do without fails.
+    pub async fn resolve(
+        &self,
+        name: &str,
+        context: &Value,
+        servers: &McpServers,
+    ) -> Result<ResolvedAgent, ResolveError> {
+        self.activate(self.require(name)?, context, servers).await
     }
 
     /// What the starting agent gets when a session is entered: as [`Agents::resolve`] says, with what is overridden for
@@ -144,24 +151,34 @@ impl Agents {
     ///
     /// # Errors
     /// As [`Agents::resolve`].
-    pub async fn resolve_entry(&self, context: &Value) -> Result<ResolvedAgent, ResolveError> {
+    pub async fn resolve_entry(
+        &self,
+        context: &Value,
+        servers: &McpServers,
+    ) -> Result<ResolvedAgent, ResolveError> {
         let mut agent = self.require(&self.start)?.clone();
         if let Some(tools) = &self.overrides.tools {
             agent.tools.clone_from(tools);
+            agent.mcp_servers.clear();
         }
         if let Some(handoffs) = &self.overrides.handoffs {
             agent.handoffs.clone_from(handoffs);
         }
-        self.activate(&agent, context).await
+        self.activate(&agent, context, servers).await
     }
 
-    async fn activate(&self, agent: &Agent, context: &Value) -> Result<ResolvedAgent, ResolveError> {
+    async fn activate(
+        &self,
+        agent: &Agent,
+        context: &Value,
+        servers: &McpServers,
+    ) -> Result<ResolvedAgent, ResolveError> {
         let variables = Variables::of(context);
         let mut settings = self.settings.clone();
         if let Some(voice) = &agent.voice {
             settings.config.audio.output.voice = Some(voice.clone());
         }
-        let resolved = ResolvedAgent {
+        let mut resolved = ResolvedAgent {
             name: agent.name.clone(),
             instructions: agent
                 .instructions
@@ -171,7 +188,9 @@ impl Agents {
             handoffs: self.resolve_handoffs(agent, &variables)?,
             settings,
             tool_error_message: self.tool_error_message.clone(),
+            warnings: Vec::new(),
         };
+        mcp::add_tools(&mut resolved, agent, &variables, servers).await?;
         check_names(&resolved)?;
         Ok(resolved)
     }
@@ -372,10 +391,30 @@ pub enum ResolveError {
         /// The name.
         name: String,
     },
+    /// An MCP server that it can't do without fails.
+    #[error("agent `{agent}` can't take charge: {error}")]
+    McpServer {
+        /// The agent that was to be activated.
+        agent: String,
+        /// What is wrong with the server.
+        error: McpError,
+    },
+    /// The model can't be shown a tool of an MCP server.
+    #[error("agent `{agent}` can't have the tool `{tool}` of the MCP server `{server}`: {why}")]
+    McpTool {
+        /// The agent that was to be activated.
+        agent: String,
+        /// The server.
+        server: String,
+        /// The tool, by the name that the model would see.
+        tool: String,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
 }
 
 impl ResolveError {
-    fn template(agent: &Agent, what: impl Into<String>, error: TemplateError) -> Self {
+    pub(super) fn template(agent: &Agent, what: impl Into<String>, error: TemplateError) -> Self {
         Self::Template {
             agent: agent.name.clone(),
             what: what.into(),
@@ -415,7 +454,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_and_what_is_named_come_from_one_value() {
-        let triage = concierge().resolve("Triage", &json!({})).await.unwrap();
+        let triage = concierge()
+            .resolve("Triage", &json!({}), &McpServers::new())
+            .await
+            .unwrap();
         let config = serde_json::to_value(triage.session_config()).unwrap();
         assert_eq!(config["instructions"], "Greet.");
         let no_arguments = ToolSpec::no_parameters();
@@ -435,7 +477,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_the_model_calls_stands_for_what_was_sent() {
-        let triage = concierge().resolve("Triage", &json!({})).await.unwrap();
+        let triage = concierge()
+            .resolve("Triage", &json!({}), &McpServers::new())
+            .await
+            .unwrap();
         assert!(
             matches!(triage.find("get_hours"), Some(Callable::Tool(tool)) if tool.spec().name == "get_hours")
         );
@@ -448,7 +493,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_without_tools_sends_an_empty_list() {
-        let refunds = concierge().resolve("Refunds", &json!({})).await.unwrap();
+        let refunds = concierge()
+            .resolve("Refunds", &json!({}), &McpServers::new())
+            .await
+            .unwrap();
         assert_eq!(refunds.session_config().tools, Some(Vec::new()));
         assert_eq!(refunds.tool_names(), [""; 0]);
     }
@@ -460,7 +508,11 @@ mod tests {
         let cedar = Voice::Named("cedar".to_owned());
         agents.settings.config.audio.output.voice = Some(cedar.clone());
         for (name, voice) in [("A", ash), ("B", cedar)] {
-            let config = agents.resolve(name, &json!({})).await.unwrap().session_config();
+            let config = agents
+                .resolve(name, &json!({}), &McpServers::new())
+                .await
+                .unwrap()
+                .session_config();
             assert_eq!(config.audio.output.voice, Some(voice));
         }
     }
@@ -468,7 +520,10 @@ mod tests {
     #[tokio::test]
     async fn names_that_the_model_would_confuse_are_refused() {
         let twice = Agents::new(Agent::new("A").tool(tool("transfer_to_a")).handoff("A"));
-        let error = twice.resolve("A", &json!({})).await.unwrap_err();
+        let error = twice
+            .resolve("A", &json!({}), &McpServers::new())
+            .await
+            .unwrap_err();
         assert_eq!(
             error,
             ResolveError::DuplicateName {
@@ -477,7 +532,10 @@ mod tests {
             }
         );
         let unfit = Agents::new(Agent::new("A").tool(tool("get weather")));
-        let error = unfit.resolve("A", &json!({})).await.unwrap_err();
+        let error = unfit
+            .resolve("A", &json!({}), &McpServers::new())
+            .await
+            .unwrap_err();
         assert_eq!(
             error,
             ResolveError::InvalidName {
@@ -491,11 +549,15 @@ mod tests {
     async fn missing_agents_are_named() {
         let mut agents = Agents::new(Agent::new("A").handoff("C")).with(Agent::new("B"));
         assert_eq!(
-            agents.resolve("A", &json!({})).await.unwrap_err().to_string(),
+            agents
+                .resolve("A", &json!({}), &McpServers::new())
+                .await
+                .unwrap_err()
+                .to_string(),
             "agent `A` can't hand over: there is no agent `C`; the agents are `A`, `B`"
         );
         assert!(matches!(
-            agents.resolve("C", &json!({})).await,
+            agents.resolve("C", &json!({}), &McpServers::new()).await,
             Err(ResolveError::UnknownAgent(_))
         ));
         assert!(agents.set_start("C").is_err());

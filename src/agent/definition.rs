@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::names;
 use crate::context::{Condition, Template};
 use crate::protocol::Voice;
-use crate::tool::{ManagedTool, Tool};
+use crate::tool::{ManagedTool, McpServer, Tool};
 
 /// One agent: what it is told to be, what it can call, and whom it can hand over to.
 ///
@@ -28,6 +28,8 @@ pub struct Agent {
     pub handoffs: Vec<Handoff>,
     /// What it can call.
     pub tools: Vec<Arc<dyn Tool>>,
+    /// The MCP servers whose tools it can call too.
+    pub mcp_servers: Vec<Arc<McpServer>>,
     /// Its voice, where it is not the session's. A server refuses to change the voice once the model has
     /// spoken, so agents that hand over to each other need the same.
     pub voice: Option<Voice>,
@@ -42,6 +44,7 @@ impl Agent {
             handoff_description: None,
             handoffs: Vec::new(),
             tools: Vec::new(),
+            mcp_servers: Vec::new(),
             voice: None,
         }
     }
@@ -86,6 +89,13 @@ impl Agent {
         self
     }
 
+    /// Adds an MCP server whose tools it can call, on its own or as one of several agents that share it.
+    #[must_use]
+    pub fn mcp_server(mut self, server: impl Into<Arc<McpServer>>) -> Self {
+        self.mcp_servers.push(server.into());
+        self
+    }
+
     /// Sets its voice; see [`Agent::voice`](#structfield.voice).
     #[must_use]
     pub fn voice(mut self, voice: Voice) -> Self {
@@ -103,6 +113,7 @@ impl fmt::Debug for Agent {
             .field("handoff_description", &self.handoff_description)
             .field("handoffs", &self.handoffs)
             .field("tools", &tools)
+            .field("mcp_servers", &self.mcp_servers)
             .field("voice", &self.voice)
             .finish()
     }

@@ -10,6 +10,7 @@ mod agents;
 mod definition;
 mod diagnostics;
 mod file;
+mod mcp;
 mod names;
 mod resolved;
 mod settings;

@@ -23,6 +23,8 @@ pub struct ResolvedAgent {
     pub settings: SessionSettings,
     /// What the model is told of failures, unless the tool knows better: a template with `tool` and `error`.
     pub tool_error_message: Option<Template>,
+    /// What it has to do without, in words for the application.
+    pub warnings: Vec<String>,
 }
 
 /// A handoff that the model can really make.
@@ -130,6 +132,7 @@ impl fmt::Debug for ResolvedAgent {
             .field("tools", &self.tool_names())
             .field("handoffs", &self.handoffs)
             .field("settings", &self.settings)
+            .field("warnings", &self.warnings)
             .finish()
     }
 }

@@ -63,6 +63,7 @@ mod tests {
     use std::path::Path;
 
     use clap::Parser;
+    use realtime_run::tool::McpServers;
     use serde_json::json;
 
     use super::*;
@@ -117,11 +118,17 @@ mod tests {
         let agents = applied(&["--tools", "end_session", "--handoffs", "B, A,"])
             .unwrap()
             .agents;
-        let entered = agents.resolve_entry(&agents.context).await.unwrap();
+        let entered = agents
+            .resolve_entry(&agents.context, &McpServers::new())
+            .await
+            .unwrap();
         assert_eq!(entered.tool_names(), ["end_session"]);
         assert_eq!(entered.handoff_names(), ["B", "A"]);
         let agents = applied(&["--tools", "", "--handoffs="]).unwrap().agents;
-        let entered = agents.resolve_entry(&agents.context).await.unwrap();
+        let entered = agents
+            .resolve_entry(&agents.context, &McpServers::new())
+            .await
+            .unwrap();
         assert!(entered.tool_names().is_empty() && entered.handoff_names().is_empty());
         assert!(applied(&["--tools", "nosuch"]).is_err());
         assert!(applied(&["--handoffs", "nosuch"]).is_err());

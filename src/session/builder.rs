@@ -23,7 +23,8 @@ pub struct SessionBuilder {
     endpoint: Option<Endpoint>,
     raw_events: bool,
     tracing: bool,
-    open_limit: Duration,
+    /// None unless the application has set it.
+    open_limit: Option<Duration>,
 }
 
 impl SessionBuilder {
@@ -33,7 +34,7 @@ impl SessionBuilder {
             endpoint: None,
             raw_events: false,
             tracing: true,
-            open_limit: OPEN_LIMIT,
+            open_limit: None,
         }
     }
 
@@ -58,10 +59,11 @@ impl SessionBuilder {
         self
     }
 
-    /// How long opening may take in all; 30 seconds by default.
+    /// How long opening may take in all. By default 30 seconds, and what the slowest of the agents' MCP servers may
+    /// take to start.
     #[must_use]
     pub fn open_timeout(mut self, limit: Duration) -> Self {
-        self.open_limit = limit;
+        self.open_limit = Some(limit);
         self
     }
 
@@ -82,6 +84,8 @@ impl SessionBuilder {
             Context::none()
         };
         let trace_id = scope.trace_id();
+        let slowest_server = slowest_server(&self.agents);
+        let open_limit = self.open_limit.unwrap_or(OPEN_LIMIT + slowest_server);
         let core = Core::new(
             Timestamp::now(),
             CoreOptions {
@@ -90,7 +94,8 @@ impl SessionBuilder {
                 scope,
                 server_tracing: self.tracing,
                 joins_a_call: endpoint.joins_a_call(),
-                open_limit: self.open_limit,
+                open_limit,
+                slowest_server,
             },
         );
         let (requests, incoming_requests) = mpsc::channel(MAX_REQUESTS);
@@ -108,7 +113,25 @@ impl SessionBuilder {
         let driver = Driver::new(core, self.agents, endpoint, self.raw_events, channels);
         tokio::spawn(driver.run());
         let session = Session::new(requests, events, closing, is_over, trace_id);
-        is_open.await.map_err(|_| SessionError::Ended)??;
-        Ok(session)
+        match is_open.await {
+            Ok(Ok(())) => Ok(session),
+            failed => {
+                // Not before all that was started is ended again: the process may be about to exit.
+                session.closed().await;
+                failed.unwrap_or(Err(SessionError::Ended)).map(|()| session)
+            }
+        }
     }
+}
+
+/// How long the slowest of the agents' MCP servers may take to start.
+fn slowest_server(agents: &Agents) -> Duration {
+    let servers = agents
+        .names()
+        .filter_map(|name| agents.get(name))
+        .flat_map(|agent| &agent.mcp_servers);
+    servers
+        .map(|server| server.startup_timeout)
+        .max()
+        .unwrap_or_default()
 }

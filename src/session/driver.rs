@@ -19,8 +19,8 @@ use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent};
-use crate::tool::{ToolError, ToolOutput};
-use crate::trace::Timestamp;
+use crate::tool::{McpServers, ToolError, ToolOutput};
+use crate::trace::{Context, Timestamp};
 use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
 
 /// Frames handled before the other sources get a look.
@@ -54,6 +54,8 @@ pub(super) struct Driver {
     context: RunContext,
     /// Whether the starting agent has been resolved: what is overridden for the run holds only for that.
     entered: bool,
+    /// The MCP servers that agents have needed so far; ended with the session.
+    servers: Arc<McpServers>,
     endpoint: Arc<Endpoint>,
     raw_events: bool,
     requests: mpsc::Receiver<Request>,
@@ -109,6 +111,7 @@ impl Driver {
             context: RunContext::new(agents.context.clone()),
             entered: false,
             agents,
+            servers: Arc::default(),
             endpoint: Arc::new(endpoint),
             raw_events,
             requests: channels.requests,
@@ -325,17 +328,7 @@ impl Driver {
             match output {
                 Output::Emit(event) => self.deliver(event),
                 Output::Send(event_id, event) => self.send(&event_id, &event),
-                Output::Resolve(agent) => {
-                    let (agents, context) = (Arc::clone(&self.agents), self.context.values());
-                    let is_entry = !std::mem::replace(&mut self.entered, true);
-                    self.resolving = Some(Box::pin(async move {
-                        let resolved = match is_entry {
-                            true => agents.resolve_entry(&context).await,
-                            false => agents.resolve(&agent, &context).await,
-                        };
-                        resolved.map(Arc::new)
-                    }));
-                }
+                Output::Resolve { agent, scope } => self.resolve(agent, &scope),
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
                 Output::Switched { ticket, result } => {
@@ -373,6 +366,20 @@ impl Driver {
         }
     }
 
+    fn resolve(&mut self, agent: String, scope: &Context) {
+        let (agents, servers) = (Arc::clone(&self.agents), Arc::clone(&self.servers));
+        let context = self.context.values();
+        let is_entry = !std::mem::replace(&mut self.entered, true);
+        let resolving = async move {
+            let resolved = match is_entry {
+                true => agents.resolve_entry(&context, &servers).await,
+                false => agents.resolve(&agent, &context, &servers).await,
+            };
+            resolved.map(Arc::new)
+        };
+        self.resolving = Some(Box::pin(scope.scope(resolving)));
+    }
+
     fn connect(&mut self, limit: Duration) {
         let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
@@ -398,12 +405,14 @@ impl Driver {
         }
     }
 
-    /// The session is over: tools are stopped and the connection closed. Gives the events not yet handed over.
+    /// The session is over: tools are stopped, the connection closed and MCP servers ended. Gives the events not yet handed over.
     async fn wind_up(mut self) -> (mpsc::Sender<SessionEvent>, VecDeque<SessionEvent>) {
+        self.resolving = None;
         let _ = timeout(TOOLS_LIMIT, self.tools.shutdown()).await;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
+        self.servers.close().await;
         self.switches.clear();
         self.over.send_replace(true);
         (self.events.clone(), std::mem::take(&mut self.undelivered))

@@ -198,6 +198,11 @@ pub enum SessionEvent {
         /// What the server, or the session itself, says of it.
         error: ApiError,
     },
+    /// The session lacks something that it can do without, such as an MCP server that is not required.
+    Warning {
+        /// What, and why.
+        message: String,
+    },
     /// An event as the server sent it; only if asked for.
     RawServerEvent {
         /// The event, credentials removed.

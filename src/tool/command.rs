@@ -1,18 +1,16 @@
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 
 use super::limit::{Head, OUTPUT_LIMIT, Tail};
 use super::process_group::ProcessGroup;
+use super::program::{Program, STDERR_TAIL, drain};
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
-
-/// How much of the end of stderr an error quotes, in bytes.
-const STDERR_TAIL: usize = 2 * 1024;
 
 /// A tool that runs a program, without a shell.
 ///
@@ -36,20 +34,23 @@ impl CommandTool {
         program: impl Into<String>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
-        let command = Command {
-            program: program.into(),
+        let program = Program {
+            name: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             directory: None,
-            timeout: Self::DEFAULT_TIMEOUT,
         };
-        Self { spec, command }
+        let timeout = Self::DEFAULT_TIMEOUT;
+        Self {
+            spec,
+            command: Command { program, timeout },
+        }
     }
 
     /// Sets the directory the program runs in. The path of a program counts from it too; a mere name is looked
     /// up in `PATH`.
     #[must_use]
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.command.directory = Some(directory.into());
+        self.command.program.directory = Some(directory.into());
         self
     }
 
@@ -75,9 +76,7 @@ impl Tool for CommandTool {
 /// What to run and within which limits.
 #[derive(Debug, Clone)]
 struct Command {
-    program: String,
-    arguments: Vec<String>,
-    directory: Option<PathBuf>,
+    program: Program,
     timeout: Duration,
 }
 
@@ -102,59 +101,12 @@ impl Command {
     }
 
     fn start(&self) -> Result<Child, ToolError> {
-        let mut command = tokio::process::Command::new(self.program_path());
-        command.args(&self.arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        if let Some(directory) = &self.directory {
-            command.current_dir(directory);
-        }
-        ProcessGroup::prepare(&mut command);
-        command.spawn().map_err(|error| self.not_started(&error))
-    }
-
-    /// Where the program is: a path counts from the directory it runs in, which the operating system alone does
-    /// not see to everywhere.
-    fn program_path(&self) -> PathBuf {
-        match &self.directory {
-            Some(directory) if self.program.contains(std::path::is_separator) => {
-                directory.join(&self.program)
-            }
-            _ => PathBuf::from(&self.program),
-        }
-    }
-
-    fn not_started(&self, error: &io::Error) -> ToolError {
-        let directory = self.directory.as_deref().filter(|directory| !directory.is_dir());
-        self.error(match (error.kind(), directory) {
-            (_, Some(directory)) => format!("can't start: there is no directory {}", directory.display()),
-            (io::ErrorKind::NotFound, None) => self.not_found(),
-            (io::ErrorKind::PermissionDenied, None) => {
-                "can't start: the file is not executable (chmod +x makes it so)".to_owned()
-            }
-            _ => format!("can't start: {error}"),
-        })
-    }
-
-    fn not_found(&self) -> String {
-        let path = self.program_path();
-        if path.is_file() {
-            return "can't start: the interpreter named in its first line is missing".to_owned();
-        }
-        match path.components().count() {
-            1 => "can't start: there is no such program in PATH; install it, or give its path".to_owned(),
-            _ => format!("can't start: there is no file {}", path.display()),
-        }
+        let started = self.program.start(self.program.command());
+        started.map_err(|why| self.error(why))
     }
 
     fn error(&self, what: String) -> ToolError {
-        let name = Path::new(&self.program)
-            .file_name()
-            .unwrap_or(self.program.as_ref());
-        ToolError::new(format!("the program `{}` {what}", name.display()))
+        ToolError::new(format!("the program `{}` {what}", self.program.file_name()))
     }
 }
 
@@ -175,17 +127,5 @@ async fn feed(stdin: Option<ChildStdin>, arguments: String) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(format!("{arguments}\n").as_bytes()).await;
         let _ = stdin.shutdown().await;
-    }
-}
-
-/// Reads to the end, so that the program never waits for a reader.
-async fn drain(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let Some(mut stream) = stream else { return Ok(()) };
-    let mut buffer = vec![0; 8 * 1024];
-    loop {
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            count => take(&buffer[..count]),
-        }
     }
 }

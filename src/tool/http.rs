@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::limit::{Head, OUTPUT_LIMIT, Tail};
+use super::scrub::Scrub;
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 use crate::context::{Template, Variables, render_encoded};
 
@@ -19,8 +20,6 @@ use crate::context::{Template, Variables, render_encoded};
 const ANSWER_TAIL: usize = 2 * 1024;
 /// Redirects that are followed one after the other.
 const MAX_REDIRECTS: usize = 5;
-/// Header values shorter than this are no secrets, and would be found by chance.
-const SECRET_LENGTH: usize = 6;
 
 /// Where the arguments of a call go in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +229,7 @@ impl Request {
             return Err(ToolError::new(redirected(url, &response)));
         }
         if status.is_client_error() || status.is_server_error() {
-            let end = self.hide(self.end_of(response).await);
+            let end = self.hide(&self.end_of(response).await);
             return Err(ToolError::new(match end.trim() {
                 "" => format!("{} answered {status}", host(url)),
                 end => format!("{} answered {status}: {end}", host(url)),
@@ -244,7 +243,7 @@ impl Request {
             ))
         };
         Ok(ToolOutput::Text(
-            self.hide(self.text_of(response).await.map_err(broken)?),
+            self.hide(&self.text_of(response).await.map_err(broken)?),
         ))
     }
 
@@ -274,16 +273,15 @@ impl Request {
     }
 
     /// Takes out credentials that a server repeats.
-    fn hide(&self, text: String) -> String {
+    fn hide(&self, text: &str) -> String {
         let values = self
             .headers
             .iter()
             .filter(|(name, _)| ![ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, USER_AGENT].contains(name))
             .filter_map(|(_, value)| value.to_str().ok());
-        let secrets = values.map(|value| value.rsplit(' ').next().unwrap_or(value));
-        secrets
-            .filter(|secret| secret.len() >= SECRET_LENGTH)
-            .fold(text, |text, secret| text.replace(secret, "***"))
+        let mut scrub = Scrub::default();
+        values.for_each(|value| scrub.hide(value));
+        scrub.clean(text)
     }
 }
 
@@ -334,7 +332,7 @@ fn build_client(has_headers: bool) -> Result<Client, reqwest::Error> {
 }
 
 /// The cause at the bottom, as `Connection refused`; the layers above repeat the address.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -177,6 +177,10 @@ impl Tool for ManagedTool {
             None => self.inner.tell_failure(error),
         }
     }
+
+    fn mcp_server(&self) -> Option<&str> {
+        self.inner.mcp_server()
+    }
 }
 
 /// The words for a failure of `tool`, unless the template is of no use.

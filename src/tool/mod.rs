@@ -3,8 +3,8 @@
 //! In: a [`ToolCall`], the arguments the model chose. Out: a [`ToolOutput`] or a [`ToolError`], both of which
 //! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
 //! program ([`CommandTool`]), a request over HTTP ([`HttpTool`]), a ready answer ([`OutputTool`]), the end of the
-//! session ([`EndSessionTool`]). What holds for all of them (arguments are validated, answers are cut, the context is
-//! updated) is put around them by [`ManagedTool`].
+//! session ([`EndSessionTool`]), a tool of an MCP server ([`McpTool`]). What holds for all of them (arguments are
+//! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`].
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
@@ -14,8 +14,11 @@ mod function;
 mod http;
 mod limit;
 mod managed;
+mod mcp;
 mod output;
 mod process_group;
+mod program;
+mod scrub;
 
 use std::pin::Pin;
 
@@ -30,6 +33,7 @@ pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
 pub use managed::ManagedTool;
 pub(crate) use managed::tell_failure;
+pub use mcp::{McpCommand, McpError, McpHttp, McpServer, McpServers, McpTool, McpTransport};
 pub use output::OutputTool;
 
 /// Something the model can call.
@@ -56,6 +60,12 @@ pub trait Tool: Send + Sync + 'static {
     /// What the model is told when it has failed, in whatever way; if none, the agent decides.
     fn tell_failure(&self, error: &str) -> Option<String> {
         let _ = error;
+        None
+    }
+
+    /// The MCP server that runs it, by name, for the tool's span; none if it is no tool of such a server. What wraps a
+    /// tool passes this on.
+    fn mcp_server(&self) -> Option<&str> {
         None
     }
 }

@@ -31,6 +31,14 @@ impl ProcessGroup {
         }
     }
 
+    /// Asks all of them to end.
+    pub fn terminate(&self) {
+        #[cfg(unix)]
+        if let Some(leader) = self.leader {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::TERM);
+        }
+    }
+
     /// The program has been waited for: its id may stand for another from now on.
     pub fn ended(&mut self) {
         #[cfg(unix)]

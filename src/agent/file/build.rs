@@ -13,11 +13,11 @@ use super::{AgentFile, TracingSettings};
 use crate::agent::{Agent, Agents, Handoff};
 use crate::context::{Condition, Template, TemplateError};
 use crate::tool::{
-    CommandTool, EndSessionTool, HttpTool, ManagedTool, OutputTool, SendArguments, Tool, ToolSpec,
+    CommandTool, EndSessionTool, HttpTool, ManagedTool, McpServer, OutputTool, SendArguments, Tool, ToolSpec,
 };
 
 /// What was overlooked when the file was checked.
-type Overlooked = Box<dyn std::error::Error>;
+pub(super) type Overlooked = Box<dyn std::error::Error>;
 
 /// Makes the agents; `texts` holds what was read from other files, by their paths as the file has them.
 ///
@@ -29,10 +29,14 @@ pub(super) fn build(
     directory: &Path,
 ) -> Result<AgentFile, Overlooked> {
     let tools = Tools::new(content.tools, directory)?;
+    let mut servers = HashMap::new();
+    for (name, section) in content.mcp_servers {
+        servers.insert(name.clone(), Arc::new(section.into_server(name, directory)?));
+    }
     let mut sections = content
         .agents
         .into_iter()
-        .map(|(name, section)| agent(name, section, texts, &tools));
+        .map(|(name, section)| agent(name, section, texts, &tools, &servers));
     let first = sections.next().ok_or("there is no agent")??;
     let mut agents = Agents::new(first).settings(content.session.into_settings()?);
     for agent in sections {
@@ -59,6 +63,7 @@ fn agent(
     section: AgentSection,
     texts: &HashMap<String, String>,
     tools: &Tools<'_>,
+    servers: &HashMap<String, Arc<McpServer>>,
 ) -> Result<Agent, Overlooked> {
     let from_file = || texts.get(section.instructions_file.as_deref()?).cloned();
     let instructions = section
@@ -73,6 +78,12 @@ fn agent(
     }
     for name in section.tools {
         agent.tools.push(tools.get(&name)?);
+    }
+    for name in section.mcp_servers {
+        let server = servers
+            .get(&name)
+            .ok_or_else(|| format!("there is no MCP server `{name}`"))?;
+        agent = agent.mcp_server(Arc::clone(server));
     }
     Ok(agent)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::document::{Content, Node};
-use super::{misspelt, parameters, quoted, text, tools};
+use super::{mcp, misspelt, parameters, quoted, text, tools};
 use crate::agent::diagnostics::Diagnostic;
 use crate::agent::names::{self, nearest};
 use crate::tool::EndSessionTool;
@@ -32,6 +32,9 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
     checks.voices();
     for (name, tool) in section(root, "tools") {
         checks.findings.mistakes.extend(tools::check(name, tool));
+    }
+    for (name, server) in section(root, "mcp_servers") {
+        checks.findings.mistakes.extend(mcp::check(name, server));
     }
     checks.findings
 }
@@ -92,8 +95,9 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Whether there is the agent or the tool that is referred to; if not, that is a mistake.
+    /// Whether there is the agent, the tool or the MCP server that is referred to; if not, that is a mistake.
     fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
+        let words = what.replace("mcp_", "MCP ");
         let section = self.root.get(&format!("{what}s"));
         if what == "tool" && reference.name == EndSessionTool::NAME {
             return true; // it needs no definition
@@ -109,9 +113,9 @@ impl<'a> Checks<'a> {
         let help = match nearest(reference.written, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("this file defines none; write one under `[{what}s.NAME]`"),
-            None => format!("{what}s of this file: {}", quoted(&known)),
+            None => format!("{words}s of this file: {}", quoted(&known)),
         };
-        let message = format!("there is no {what} `{}`", reference.written);
+        let message = format!("there is no {words} `{}`", reference.written);
         self.report(Diagnostic::at(reference.node.span.clone(), message).help(help));
         false
     }
@@ -133,8 +137,20 @@ impl<'a> Checks<'a> {
                     .extend(visible.add(tool.name, &tool, "tool"));
             }
         }
+        self.mcp_servers(agent);
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
             self.handoff(handoff, &mut visible);
+        }
+    }
+
+    fn mcp_servers(&mut self, agent: &'a Node) {
+        let mut seen = Visible::default();
+        let servers = agent.get("mcp_servers").into_iter().flat_map(Node::items);
+        for server in servers.filter_map(Reference::new) {
+            if self.require(&server, "mcp_server") {
+                let twice = seen.add(server.name, &server, "MCP server");
+                self.findings.mistakes.extend(twice);
+            }
         }
     }
 

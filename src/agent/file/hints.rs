@@ -18,8 +18,14 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         (["tools", _], "url" | "method" | "headers") => {
             "it belongs to a request: `http = { url = \"https://…\" }`"
         }
-        (["tools", _] | ["agents", _, "handoffs", _], "is_enabled" | "enabled" | "if") => {
-            "did you mean `when`?"
+        (["tools", _] | ["agents", _, "handoffs", _], "is_enabled" | "enabled" | "if")
+        | (["mcp_servers", _], "is_enabled" | "if") => "did you mean `when`?",
+        (["mcp_servers", _], "timeout" | "timeout_sec" | "startup_timeout_ms") => {
+            "write `startup_timeout_sec` for its start, `tool_timeout_sec` for one call"
+        }
+        (["mcp_servers", _], "headers") => "did you mean `http_headers`?",
+        (["mcp_servers", _], "bearer_token") => {
+            "tokens do not belong in a file: name the variable that holds it, `bearer_token_env_var = \"…\"`"
         }
         (["tools", _], "args") => "the arguments follow the program in `command`",
         _ => return None,
@@ -39,6 +45,28 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         }
         ["agents", _, "tools", ..] => {
             "write the names of tools: `tools = [\"get_weather\"]`; each has its own `[tools.NAME]`"
+        }
+        ["agents", _, "mcp_servers", ..] => {
+            "write the names of servers: `mcp_servers = [\"docs\"]`; each has its own `[mcp_servers.NAME]`"
+        }
+        ["mcp_servers"] | ["mcp_servers", _] => {
+            "write `[mcp_servers.docs]`, with `command` or `url` below it"
+        }
+        ["mcp_servers", _, "command"] => {
+            "write the program alone, as `command = \"npx\"`; its arguments go into `args`"
+        }
+        ["mcp_servers", _, "args", ..] => "write each argument as a string: `args = [\"-y\", \"8080\"]`",
+        ["mcp_servers", _, "env" | "http_headers", ..] => {
+            "write each value as a string: `{ NAME = \"value\" }`"
+        }
+        ["mcp_servers", _, "env_http_headers", ..] => {
+            "write the variable that holds each header: `{ X-Api-Key = \"DOCS_KEY\" }`"
+        }
+        ["mcp_servers", _, "startup_timeout_sec" | "tool_timeout_sec"] => {
+            "write seconds: `startup_timeout_sec = 30`"
+        }
+        ["mcp_servers", _, "enabled_tools" | "disabled_tools", ..] => {
+            "write the names of tools as the server has them: `[\"echo\"]`"
         }
         ["tools"] | ["tools", _] => "write `[tools.get_weather]`, with `description = \"…\"` below it",
         ["tools", _, "description"] => "say what the tool does and when to use it: `description = \"…\"`",

@@ -2,7 +2,8 @@
 //!
 //! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree that knows
 //! where each value stands (`document`), with values from the environment put in (`environment`); its shape is
-//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `tools`, `parameters`, `templates`), and agents are
+//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `tools`, `mcp`, `parameters`,
+//! `templates`), and agents are
 //! made of it (`build`).
 
 mod build;
@@ -10,6 +11,7 @@ mod checks;
 mod document;
 mod environment;
 mod hints;
+mod mcp;
 mod parameters;
 mod schema;
 mod session;

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::mcp::McpServerSection;
 use super::session::SessionSection;
 use crate::protocol::Voice;
 
@@ -37,6 +38,10 @@ pub(super) struct FileContent {
     /// What models are told of a tool's failure: a template that knows the tool's name as `tool` and what happened as
     /// `error`. A tool's own comes first.
     pub tool_error_message: Option<String>,
+    /// MCP servers, each under its name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, McpServerSection>")]
+    pub mcp_servers: IndexMap<String, McpServerSection>,
 }
 
 /// How a run is named in its trace.
@@ -66,6 +71,9 @@ pub(super) struct AgentSection {
     /// The tools it can call, each defined under `[tools.NAME]`; `end_session` needs no definition.
     #[serde(default)]
     pub tools: Vec<String>,
+    /// The MCP servers whose tools it can call, each defined under `[mcp_servers.NAME]`.
+    #[serde(default)]
+    pub mcp_servers: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
 }

@@ -40,6 +40,9 @@ pub(super) fn check(root: &Node, source: &str, texts: &HashMap<String, String>) 
     for (_, tool) in root.get("tools").into_iter().flat_map(Node::entries) {
         checks.tool(tool);
     }
+    for (_, server) in root.get("mcp_servers").into_iter().flat_map(Node::entries) {
+        checks.condition(server);
+    }
     checks.mistakes
 }
 

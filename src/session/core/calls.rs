@@ -204,7 +204,7 @@ impl Core {
         item_id: Id,
         response_id: Option<Id>,
     ) {
-        let span = self.function_span(&call);
+        let span = self.function_span(&call, tool.mcp_server());
         let run = ToolRun {
             tool,
             scope: span.context(),
@@ -233,8 +233,8 @@ impl Core {
         self.outputs.push_back(Output::RunTool(Box::new(run)));
     }
 
-    /// The span of a call, under the agent in charge (span rule P3).
-    fn function_span(&self, call: &FunctionCall) -> Span {
+    /// The span of a call, under the agent in charge (span rule P3); `mcp_server` is the one that runs the tool.
+    fn function_span(&self, call: &FunctionCall, mcp_server: Option<&str>) -> Span {
         let scope = self.charge.context();
         if !scope.is_recording() {
             return Span::noop();
@@ -245,7 +245,7 @@ impl Core {
                 name,
                 input,
                 output: None,
-                mcp_data: None,
+                mcp_data: mcp_server.map(|server| json!({"server": server})),
             },
             self.now,
         )
@@ -253,7 +253,7 @@ impl Core {
 
     /// Does not run a call, and says so to the model, to the application and in a span.
     fn refuse_call(&mut self, call: &FunctionCall, item_id: &Id, code: &str, reason: &str, told: String) {
-        let mut span = self.function_span(call);
+        let mut span = self.function_span(call, None);
         span.set_error(SpanError::new(reason).with_data(json!({"tool_name": call.name})));
         span.finish_at(self.now);
         self.answer_call(call.call_id.clone(), item_id, told.clone());

@@ -18,7 +18,7 @@ use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 /// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
 /// servers answer.
 pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
-/// How long another agent may take to be resolved.
+/// How long another agent may take to be resolved, beside what its MCP servers may take to start.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
 /// How long what takes the input of a handoff may take: no answer is asked for meanwhile.
 const PREPARE_LIMIT: Duration = Duration::from_secs(120);
@@ -238,6 +238,24 @@ fn describe(data: &mut SpanData, agent: &ResolvedAgent) {
 }
 
 impl Core {
+    /// Has an agent resolved; what that takes shows under the agent in charge.
+    pub(super) fn resolve(&mut self, agent: String) {
+        let scope = self.charge.context();
+        self.outputs.push_back(Output::Resolve { agent, scope });
+    }
+
+    fn resolve_limit(&self) -> Duration {
+        RESOLVE_LIMIT + self.options.slowest_server
+    }
+
+    /// Tells what the agent now in charge has to do without.
+    pub(super) fn warn_of_what_is_missing(&mut self) {
+        let warnings = self.charge.agent().map(|agent| agent.warnings.clone());
+        for message in warnings.into_iter().flatten() {
+            self.emit(SessionEvent::Warning { message });
+        }
+    }
+
     /// The application wants another agent in charge.
     pub(super) fn update_agent(&mut self, to: String, ticket: u64) {
         let from = self.charge.name().to_owned();
@@ -274,14 +292,14 @@ impl Core {
                     self.outputs.push_back(Output::RunTool(Box::new(run)));
                     self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
                 }
-                None => self.resolve(change),
+                None => self.resolve_next(change),
             }
         }
     }
 
-    fn resolve(&mut self, change: Change) {
-        self.outputs.push_back(Output::Resolve(change.to.clone()));
-        self.charge.stage = Stage::Resolving(change, self.now + RESOLVE_LIMIT);
+    fn resolve_next(&mut self, change: Change) {
+        self.resolve(change.to.clone());
+        self.charge.stage = Stage::Resolving(change, self.now + self.resolve_limit());
     }
 
     /// What runs before a handoff has ended; if it failed, so has the handoff (span rule L6).
@@ -290,7 +308,7 @@ impl Core {
             return;
         };
         match result {
-            Ok(_) => self.resolve(change),
+            Ok(_) => self.resolve_next(change),
             Err(error) => {
                 self.change_failed(change, error.message());
                 self.start_next_change();
@@ -370,7 +388,7 @@ impl Core {
                 self.start_next_change();
             }
             Stage::Resolving(change, _) => {
-                let limit = RESOLVE_LIMIT.as_secs();
+                let limit = self.resolve_limit().as_secs();
                 self.change_failed(change, &format!("it was not ready within {limit} s"));
                 self.start_next_change();
             }
@@ -395,6 +413,7 @@ impl Core {
         let from = std::mem::replace(&mut self.charge.name, to.clone());
         self.charge.agent = Some(agent);
         self.emit(SessionEvent::Handoff { from, to: to.clone() });
+        self.warn_of_what_is_missing();
         match cause {
             Cause::Call {
                 call_id,

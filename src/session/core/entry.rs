@@ -132,6 +132,7 @@ impl Core {
             trace_id: self.options.scope.trace_id().map(|id| id.to_string()),
         };
         self.emit(start);
+        self.warn_of_what_is_missing();
         if let Some(error) = self.refusal.take() {
             self.emit(SessionEvent::Error { error });
         }

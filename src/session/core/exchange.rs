@@ -40,8 +40,9 @@ pub(crate) enum Input<'a> {
 /// What the session wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Resolve this agent; one at a time, so that this takes the place of the one before.
-    Resolve(String),
+    /// Resolve this agent in this scope: under the agent in charge (span rule P3). One at a time, so that this takes the
+    /// place of the one before.
+    Resolve { agent: String, scope: Context },
     /// Open the connection, within so much time.
     Connect { limit: Duration },
     /// Send this, under this event id.
@@ -94,4 +95,6 @@ pub(crate) struct CoreOptions {
     pub(crate) joins_a_call: bool,
     /// How long opening may take in all.
     pub(crate) open_limit: Duration,
+    /// How long the slowest of the agents' MCP servers may take to start.
+    pub(crate) slowest_server: Duration,
 }

@@ -119,8 +119,7 @@ impl Core {
             fatal: None,
             options,
         };
-        core.outputs
-            .push_back(Output::Resolve(core.options.agent.clone()));
+        core.resolve(core.options.agent.clone());
         core
     }
 

@@ -199,12 +199,7 @@ fn a_joined_call_that_is_refused_says_so() {
 #[test]
 fn l3_a_connection_that_fails_ends_the_span_with_the_original_error() {
     let mut rig = Rig::new(agents());
-    let resolved = rig
-        .agents
-        .resolve("Triage", &rig.agents.context)
-        .now_or_never()
-        .unwrap()
-        .unwrap();
+    let resolved = rig.resolve("Triage").unwrap();
     while rig.core.poll_output().is_some() {}
     rig.core.handle(rig.now, Input::Resolved(Ok(Arc::new(resolved))));
     while rig.core.poll_output().is_some() {}

@@ -19,9 +19,9 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::agent::{Agent, Agents};
+use crate::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use crate::session::{EndReason, SessionError};
-use crate::tool::{FunctionTool, ToolError, ToolOutput};
+use crate::tool::{FunctionTool, McpServers, ToolError, ToolOutput};
 use crate::trace::{
     Context, MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
 };
@@ -113,6 +113,7 @@ impl Rig {
             server_tracing: true,
             joins_a_call: false,
             open_limit: 30 * SECOND,
+            slowest_server: Duration::ZERO,
         };
         change(&mut options);
         Self {
@@ -153,16 +154,18 @@ impl Rig {
         self.carry_out();
     }
 
+    fn resolve(&self, agent: &str) -> Result<ResolvedAgent, ResolveError> {
+        let servers = McpServers::new();
+        let resolved = self.agents.resolve(agent, &self.agents.context, &servers);
+        resolved.now_or_never().unwrap()
+    }
+
     /// Does what the core wants: agents resolve at once, connections come about.
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Resolve(name) => {
-                    let resolved = self
-                        .agents
-                        .resolve(&name, &self.agents.context)
-                        .now_or_never()
-                        .unwrap();
+                Output::Resolve { agent, .. } => {
+                    let resolved = self.resolve(&agent);
                     self.core
                         .handle(self.now, Input::Resolved(resolved.map(Arc::new)));
                 }
