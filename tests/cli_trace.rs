@@ -56,7 +56,13 @@ fn on_stdout_the_trace_comes_before_its_spans_and_the_words_move_to_stderr() {
         .iter()
         .map(|item| item["span_data"]["type"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["generation", "function", "generation", "speech", "agent"]);
+    assert_eq!(kinds.last(), Some(&"agent"), "an agent's span outlives its work");
+    let mut sorted = kinds.clone();
+    sorted.sort_unstable(); // a tool may have answered before the answer that called it has ended
+    assert_eq!(
+        sorted,
+        ["agent", "function", "generation", "generation", "speech"]
+    );
     assert!(items[1..].iter().all(|span| span["trace_id"] == items[0]["id"]));
     assert!(items[1..5].iter().all(|span| span["parent_id"] == items[5]["id"]));
     assert!(

@@ -184,6 +184,7 @@ impl Conversation {
                     .warning(&format!("the server says: {message}"), advice(error.code()));
                 self.told = Some(message);
             }
+            SessionEvent::Warning { message } => self.printer.warning(message, None),
             SessionEvent::TurnEnd { status, reason } => return self.on_turn_end(*status, reason.as_deref()),
             SessionEvent::SessionEnd { reason, .. } => return Some(self.on_session_end(reason)),
             _ => {}
