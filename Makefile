@@ -11,11 +11,11 @@ run: ## a session on the embedded simulator: no key, no network
 test: ## all tests; those that need more than Rust say so and pass over
 	cargo test --locked
 
-lint: ## formatting, clippy, documentation, licences and advisories
+lint: ## formatting, clippy, documentation, licences
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences are not checked"; fi
 
 bench: ## every figure of the README's performance section
