@@ -151,6 +151,8 @@ async fn a_truncation_while_the_item_is_made_stays() {
         .send(json!({"type": "conversation.item.truncate", "item_id": item, "content_index": 0, "audio_end_ms": 100}))
         .await;
     client.next("conversation.item.truncated").await;
+    // What is made after it must not lengthen the item again.
+    client.next("response.output_audio.delta").await;
     client.send(json!({"type": "response.cancel"})).await;
     client.next("rate_limits.updated").await;
     client
