@@ -26,6 +26,7 @@ pub mod protocol;
 mod secret;
 pub mod session;
 pub mod simulator;
+mod tls;
 pub mod tool;
 pub mod trace;
 pub mod transport;

@@ -310,8 +310,7 @@ fn host(url: &Url) -> &str {
 }
 
 fn build_client(has_headers: bool) -> Result<Client, reqwest::Error> {
-    // Fails only if a provider is set already, by the application or another part of this crate: that one will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::choose_provider();
     let follow = move |attempt: Attempt<'_>| {
         let is_same_origin = attempt
             .previous()

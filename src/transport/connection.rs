@@ -79,8 +79,7 @@ impl Connection {
             value.set_sensitive(true);
             request.headers_mut().insert(header, value);
         }
-        // Without this a process that links two TLS providers would panic at the first wss:// address.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose_provider();
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));

@@ -1,7 +1,5 @@
 //! What the model says and the user says: deltas, ends of answers, interruptions.
 
-use serde_json::Value;
-
 use super::responses::Standing;
 use super::{Core, tell};
 use crate::protocol::{
@@ -263,13 +261,5 @@ impl Core {
             self.responses.mute(response_id.as_deref().map(Id::from).as_ref());
             self.send("cancel", cancel);
         }
-    }
-
-    /// Makes sense of the arguments a model wrote: JSON if it is, else the text itself; nothing is an empty object.
-    pub(super) fn parse_arguments(arguments: &str) -> Value {
-        if arguments.trim().is_empty() {
-            return Value::Object(serde_json::Map::new());
-        }
-        serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
     }
 }

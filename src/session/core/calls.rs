@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::charge::Cause;
 use super::responses::Standing;
@@ -99,8 +99,16 @@ impl Calls {
 }
 
 fn tool_call(agent: &ResolvedAgent, call: &FunctionCall) -> ToolCall {
-    let arguments = Core::parse_arguments(&call.arguments);
+    let arguments = parse_arguments(&call.arguments);
     ToolCall::new(call.call_id.as_str(), agent.name.as_str(), arguments)
+}
+
+/// Makes sense of the arguments a model wrote: JSON if it is, else the text itself; nothing is an empty object.
+fn parse_arguments(arguments: &str) -> Value {
+    if arguments.trim().is_empty() {
+        return Value::Object(Map::new());
+    }
+    serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
 }
 
 impl Core {

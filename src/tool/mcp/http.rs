@@ -55,8 +55,7 @@ fn headers(http: &McpHttp, scrub: &mut Scrub) -> Result<HashMap<HeaderName, Head
 }
 
 fn client() -> Result<Client, reqwest::Error> {
-    // Fails only if a provider is set already, by the application or another part of this crate: that one will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::choose_provider();
     Client::builder().redirect(Policy::custom(follow)).build()
 }
 

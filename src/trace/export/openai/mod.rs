@@ -248,8 +248,7 @@ fn parse_endpoint(text: &str) -> Result<Url, InvalidEndpoint> {
 }
 
 fn build_client(timeout: Duration) -> Result<Client, reqwest::Error> {
-    // Fails only if a provider is set already, by the application or another part of this crate: that one will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::choose_provider();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(timeout)
