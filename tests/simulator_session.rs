@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use realtime_run::simulator::{Brain, Limits, Options, Output, Prompt};
+use realtime_run::simulator::{Brain, Limits, Options, Output, Prompt, Reply};
 use simulator_client::{Client, find, order, outputs, simulator, simulator_with, weather_tool, words};
 
 /// More sound than any socket buffer holds, so that the answer cannot be done before the client has read of it.
@@ -370,7 +370,7 @@ async fn sessions_do_not_know_of_each_other() {
 struct Busy;
 
 impl Brain for Busy {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
         let call = |name: &str| Output::Call {
             name: name.into(),
             arguments: "{}".into(),
@@ -381,6 +381,7 @@ impl Brain for Busy {
             call("one"),
             call("two"),
         ]
+        .into()
     }
 }
 

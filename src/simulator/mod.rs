@@ -13,6 +13,7 @@ mod answer;
 mod brain;
 mod connection;
 mod conversation;
+mod fault;
 mod handle;
 mod id;
 mod input_audio;
@@ -31,7 +32,8 @@ mod transcriber;
 mod usage;
 mod words;
 
-pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
+pub use brain::{AutoBrain, Brain, CutOff, Output, Pen, Prompt, Reply, ToolChoice};
+pub use fault::{Fault, Faults, Refusal};
 pub use handle::Simulator;
 pub use options::{Limits, MakeBrain, Options};
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

@@ -7,6 +7,7 @@ use url::form_urlencoded;
 
 use crate::protocol::ApiError;
 
+use super::Refusal;
 use super::refusal::refusal;
 
 const PATHS: &[&str] = &["/v1/realtime", "/openai/v1/realtime", "/openai/realtime"];
@@ -32,25 +33,32 @@ pub(super) fn judge(
     request: &Request,
     mut response: Response,
     required_key: Option<&str>,
+    refuse: Option<&Refusal>,
 ) -> Result<(Opening, Response), ErrorResponse> {
+    match refuse {
+        Some(Refusal::Status { status, error }) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
+            return Err(http_refusal(status, Some(error)));
+        }
+        Some(Refusal::Close { code, error }) => {
+            return Ok((closing(Box::new(error.clone()), *code), response));
+        }
+        None => {}
+    }
     if !PATHS.contains(&request.uri().path()) {
         return Err(http_refusal(StatusCode::NOT_FOUND, None));
     }
     let query = Query::of(request);
     if query.get("call_id").is_some() {
         let message = "The simulator has no calls to join.";
-        return Err(http_refusal(
-            StatusCode::NOT_FOUND,
-            Some(("call_id_not_found", message)),
-        ));
+        let error = refusal("call_id_not_found", message);
+        return Err(http_refusal(StatusCode::NOT_FOUND, Some(&error)));
     }
     let key = shown_key(request.headers(), &query);
     if required_key.is_some() && key.is_none() {
         let message = "You didn't provide an API key.";
-        return Err(http_refusal(
-            StatusCode::UNAUTHORIZED,
-            Some(("missing_api_key", message)),
-        ));
+        let error = refusal("missing_api_key", message);
+        return Err(http_refusal(StatusCode::UNAUTHORIZED, Some(&error)));
     }
     if protocols(request.headers()).any(|protocol| protocol == PROTOCOL) {
         let header = HeaderValue::from_static(PROTOCOL);
@@ -131,11 +139,15 @@ impl Query {
     }
 }
 
-fn http_refusal(status: StatusCode, error: Option<(&str, &str)>) -> ErrorResponse {
-    let body = error.map(|(code, message)| {
-        let error = json!({"type": "invalid_request_error", "code": code, "message": message, "param": null});
-        json!({ "error": error }).to_string()
-    });
+fn http_refusal(status: StatusCode, error: Option<&ApiError>) -> ErrorResponse {
+    let body = error.map(
+        |ApiError {
+             kind, code, message, ..
+         }| {
+            let error = json!({"type": kind, "code": code, "message": message, "param": null});
+            json!({ "error": error }).to_string()
+        },
+    );
     let mut response = ErrorResponse::new(body);
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, Faults, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -19,6 +19,8 @@ pub struct Options {
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
     /// set.
     pub transcriber: Arc<dyn Transcriber>,
+    /// What is wrong with the server, for tests of clients; nothing unless set.
+    pub faults: Faults,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -30,6 +32,7 @@ impl Default for Options {
             delta_interval: Duration::ZERO,
             brain: Arc::new(|| Box::new(AutoBrain)),
             transcriber: Arc::new(Stopwatch),
+            faults: Faults::default(),
             limits: Limits::default(),
         }
     }

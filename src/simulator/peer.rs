@@ -34,7 +34,7 @@ pub(super) struct Peer {
     conversation: Conversation,
     input: InputAudio,
     /// Running responses, taken in turn.
-    answers: VecDeque<Answer>,
+    pub(super) answers: VecDeque<Answer>,
     /// What the last response read, for the count of cached tokens.
     seen: Tokens,
     brain: Box<dyn Brain>,
@@ -58,7 +58,7 @@ impl Peer {
             brain: (options.brain)(),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(options.faults.clone()),
         };
         peer.outbox
             .send("session.created", json!({"session": peer.settings.echo()}));
@@ -92,14 +92,6 @@ impl Peer {
         }
     }
 
-    /// Whether a response can go on: one that has not begun waits until the user is understood.
-    pub(super) fn is_answering(&self) -> bool {
-        match self.answers.front() {
-            Some(next) => self.hearings.is_empty() || !next.is_waiting(),
-            None => false,
-        }
-    }
-
     fn perform(&mut self, request: &Request) -> Refused<()> {
         match request.kind {
             Kind::SessionUpdate => self.update_session(&request.body["session"]),
@@ -124,6 +116,16 @@ impl Peer {
         self.settings.update(change, self.conversation.has_speech())?;
         self.outbox
             .send("session.updated", json!({"session": self.settings.echo()}));
+        let reply = self.brain.session_updated(&Prompt {
+            instructions: self.settings.instructions(),
+            tools: &self.settings.functions(),
+            tool_choice: &self.settings.tool_choice(),
+            entries: self.conversation.entries(),
+        });
+        if let Some(reply) = reply {
+            let answer = Answer::unasked(&self.settings, self.conversation.id.clone(), reply);
+            self.answers.push_back(answer);
+        }
         Ok(())
     }
 
@@ -261,7 +263,7 @@ impl Peer {
     /// Ends the response of an id, or without one the conversation's (protocol.md section 5.10).
     fn cancel_response(&mut self, id: Option<&str>) -> Refused<()> {
         let is_meant = |answer: &Answer| match id {
-            Some(id) => answer.id == id,
+            Some(id) => answer.is_active() && answer.id == id,
             None => answer.is_default(),
         };
         let active = self

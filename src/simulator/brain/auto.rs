@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use crate::protocol::{FunctionDefinition, Item, Message, Part, Role};
 
-use super::{Brain, Output, Prompt, ToolChoice, arguments, fit};
+use super::{Brain, Output, Prompt, Reply, ToolChoice, arguments, fit};
 
 /// The most characters of a tool's output that are said aloud.
 const LONGEST_RESULT: usize = 300;
@@ -19,25 +19,29 @@ const LONGEST_QUOTE: usize = 160;
 pub struct AutoBrain;
 
 impl Brain for AutoBrain {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
-        let turn = Turn::of(prompt);
-        match &turn.last {
-            Last::User => vec![
-                turn.forced_call(prompt)
-                    .or_else(|| turn.call(prompt))
-                    .unwrap_or_else(|| turn.echo()),
-            ],
-            Last::Outputs(outputs) => turn.go_on(outputs, prompt),
-            Last::Call(name) => vec![say(format!("I am still waiting for {name}."))],
-            Last::Assistant => vec![
-                turn.forced_call(prompt)
-                    .unwrap_or_else(|| say("That is all I can say.")),
-            ],
-            Last::Nothing => vec![
-                turn.forced_call(prompt)
-                    .unwrap_or_else(|| say("Hello! How can I help you?")),
-            ],
-        }
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
+        outputs(prompt).into()
+    }
+}
+
+fn outputs(prompt: &Prompt<'_>) -> Vec<Output> {
+    let turn = Turn::of(prompt);
+    match &turn.last {
+        Last::User => vec![
+            turn.forced_call(prompt)
+                .or_else(|| turn.call(prompt))
+                .unwrap_or_else(|| turn.echo()),
+        ],
+        Last::Outputs(outputs) => turn.go_on(outputs, prompt),
+        Last::Call(name) => vec![say(format!("I am still waiting for {name}."))],
+        Last::Assistant => vec![
+            turn.forced_call(prompt)
+                .unwrap_or_else(|| say("That is all I can say.")),
+        ],
+        Last::Nothing => vec![
+            turn.forced_call(prompt)
+                .unwrap_or_else(|| say("Hello! How can I help you?")),
+        ],
     }
 }
 
@@ -304,7 +308,7 @@ mod tests {
             .into_iter()
             .map(|item| Entry::new("item_1".into(), item))
             .collect();
-        AutoBrain.answer(&Prompt {
+        outputs(&Prompt {
             instructions: "Give refunds gladly. Be brief.",
             tools: &tools(),
             tool_choice: &tool_choice,
