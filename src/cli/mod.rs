@@ -18,6 +18,7 @@ mod printer;
 mod prompt;
 mod render;
 mod signals;
+mod simulator;
 mod slash;
 mod style;
 mod trace;
@@ -45,7 +46,7 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
-        Some(Command::Schema) => commands::schema(&printer),
+        Some(Command::Schema(args)) => commands::schema(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };
     let status = result.unwrap_or_else(|failure: Failure| {

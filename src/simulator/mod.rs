@@ -26,6 +26,7 @@ mod output_item;
 mod peer;
 mod refusal;
 mod request;
+mod scenario;
 mod settings;
 mod shape;
 mod transcriber;
@@ -36,4 +37,5 @@ pub use brain::{AutoBrain, Brain, CutOff, Output, Pen, Prompt, Reply, ToolChoice
 pub use fault::{Fault, Faults, Refusal};
 pub use handle::Simulator;
 pub use options::{Limits, MakeBrain, Options};
+pub use scenario::Scenario;
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

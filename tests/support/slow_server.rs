@@ -5,15 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Prompt, Reply, Simulator};
 use tokio::runtime::Runtime;
 
 /// Answers every message with the same words.
 struct Talker(String);
 
 impl Brain for Talker {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        vec![Output::Say(self.0.clone())]
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        vec![Output::Say(self.0.clone())].into()
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
 use realtime_run::session::Session;
-use realtime_run::simulator::Simulator;
+use realtime_run::simulator::{Options, Simulator};
 use realtime_run::transport::{Endpoint, EndpointOptions};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -23,6 +23,7 @@ use crate::cli::printer::Printer;
 use crate::cli::prompt::Prompt;
 use crate::cli::render::{Renderer, Text};
 use crate::cli::signals::Signals;
+use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
 
@@ -37,7 +38,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         .map_err(Failure::usage)?;
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
-    let server = Server::choose(&args.server)?;
+    let server = Server::choose(args)?;
     let key = trace_key(&args.server, &server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
     let printer = if targets.has_stdout() {
@@ -89,15 +90,21 @@ fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
 /// The other side of the session.
 enum Server {
     /// A simulator that the program starts itself.
-    Simulated,
+    Simulated(Options),
     /// A server that is there already.
     At(Endpoint),
 }
 
 impl Server {
-    fn choose(args: &ServerArgs) -> Result<Self, Failure> {
+    fn choose(args: &RunArgs) -> Result<Self, Failure> {
+        let simulated = &args.simulator;
+        let args = &args.server;
         if args.simulate {
-            return Ok(Self::Simulated);
+            return Ok(Self::Simulated(simulator::options(simulated)?));
+        }
+        if simulated.scenario.is_some() {
+            let error = anyhow!("--scenario says what a simulated server does; add --simulate");
+            return Err(Failure::usage(error));
         }
         let headers: anyhow::Result<_> = args.header.iter().map(|header| pairs::header(header)).collect();
         let options = EndpointOptions {
@@ -139,8 +146,8 @@ impl Run<'_> {
     ) -> Result<ExitStatus, Failure> {
         let (simulator, endpoint) = match server {
             Server::At(endpoint) => (None, endpoint),
-            Server::Simulated => {
-                let simulator = Simulator::bind(("127.0.0.1", 0))
+            Server::Simulated(options) => {
+                let simulator = Simulator::bind_with(("127.0.0.1", 0), options)
                     .await
                     .context("the simulator cannot listen on a port of this machine")
                     .map_err(Failure::broken)?;

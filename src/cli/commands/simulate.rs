@@ -7,6 +7,7 @@ use crate::cli::args::SimulateArgs;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::signals::Signals;
+use crate::cli::simulator;
 
 /// Serves until a signal ends it.
 pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -19,7 +20,8 @@ pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fa
 
 async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let mut signals = Signals::listen().map_err(Failure::broken)?;
-    let simulator = Simulator::bind((args.host, args.port))
+    let options = simulator::options(&args.simulator)?;
+    let simulator = Simulator::bind_with((args.host, args.port), options)
         .await
         .with_context(|| {
             format!(

@@ -4,9 +4,11 @@ mod arguments;
 mod auto;
 mod fit;
 mod reply;
+mod turn;
 
 pub use auto::AutoBrain;
 pub use reply::{Pen, Reply};
+pub(super) use turn::{Last, Turn};
 
 use crate::protocol::{ApiError, FunctionDefinition, Item};
 
@@ -26,9 +28,9 @@ pub trait Brain: Send {
         None
     }
 
-    /// What the user says in this speech, for a brain that knows it beforehand; none leaves it to the
+    /// What the user says in this speech, or why it can't be made out, for a brain that knows it beforehand; none leaves it to the
     /// [`Transcriber`](super::Transcriber).
-    fn hear(&mut self, _speech: &Speech) -> Option<String> {
+    fn hear(&mut self, _speech: &Speech) -> Option<Result<String, ApiError>> {
         None
     }
 }

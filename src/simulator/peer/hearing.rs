@@ -50,7 +50,7 @@ impl Peer {
             is_shown,
         };
         match self.brain.hear(&speech) {
-            Some(words) => self.understand(&heard, Ok(words)),
+            Some(outcome) => self.understand(&heard, outcome),
             None => {
                 let work = self.transcriber.transcribe(speech);
                 self.hearings.push(heard, work);
