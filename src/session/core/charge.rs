@@ -406,6 +406,7 @@ impl Core {
             return;
         };
         let Change { to, cause, span, .. } = change;
+        self.withdraw_approvals(&to);
         span.finish_at(self.now);
         let mut incoming = agent_span(&self.charge.scope, &to, self.now);
         incoming.update(|data| describe(data, &agent));
@@ -428,7 +429,7 @@ impl Core {
                 );
                 self.calls.serve(response_id);
             }
-            Cause::Application { ticket } => self.outputs.push_back(Output::Switched {
+            Cause::Application { ticket } => self.outputs.push_back(Output::Reply {
                 ticket,
                 result: Ok(()),
             }),
@@ -459,7 +460,7 @@ impl Core {
                     agent: to,
                     reason: reason.to_owned(),
                 });
-                self.outputs.push_back(Output::Switched { ticket, result });
+                self.outputs.push_back(Output::Reply { ticket, result });
             }
         }
     }
