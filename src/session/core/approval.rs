@@ -41,6 +41,11 @@ impl Approvals {
         self.waiting.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting_ids(&self) -> Vec<String> {
+        self.waiting.keys().cloned().collect()
+    }
+
     /// Whether a call of this answer waits.
     pub(super) fn is_awaited(&self, response_id: Option<&Id>) -> bool {
         self.waiting
