@@ -288,12 +288,23 @@ impl Core {
             }
             self.sequencer.hold(true);
             match change.take_on_handoff() {
-                Some(run) => {
-                    self.outputs.push_back(Output::RunTool(Box::new(run)));
-                    self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
-                }
+                Some(run) => self.prepare(change, run),
                 None => self.resolve_next(change),
             }
+        }
+    }
+
+    fn prepare(&mut self, change: Change, run: ToolRun) {
+        match run.tool.needs_approval(&run.call) {
+            Ok(false) => {
+                self.outputs.push_back(Output::RunTool(Box::new(run)));
+                self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
+            }
+            Ok(true) => self.change_failed(
+                change,
+                "what takes its input needs approval, and no handoff waits for that",
+            ),
+            Err(error) => self.change_failed(change, error.message()),
         }
     }
 
