@@ -76,7 +76,7 @@ mod tests {
         let error = is_needed(above, json!({})).unwrap_err();
         assert_eq!(
             error.message(),
-            "it can't be told whether it has to be approved: undefined value: args.amount is undefined"
+            "it can't be told whether it has to be approved: `args.amount` is undefined"
         );
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::calls::OpenCall;
 use super::{Core, ToolRun};
@@ -12,7 +12,7 @@ use crate::protocol::Id;
 use crate::session::decision::{Decision, Verdict};
 use crate::session::{SessionError, SessionEvent};
 use crate::tool::Tool;
-use crate::trace::{Span, SpanError, Timestamp};
+use crate::trace::{Span, SpanError, Timestamp, keys};
 
 #[derive(Debug, Default)]
 pub(super) struct Approvals {
@@ -68,10 +68,8 @@ impl Approvals {
 fn note(span: &mut Span, decided: &str, since: Timestamp, now: Timestamp) {
     let waited = now.saturating_duration_since(since).as_millis();
     let waited = u64::try_from(waited).unwrap_or(u64::MAX);
-    span.set_metadata(Map::from_iter([
-        ("approval".to_owned(), Value::from(decided)),
-        ("approval_waited_ms".to_owned(), waited.into()),
-    ]));
+    span.set_metadata(keys::APPROVAL, decided);
+    span.set_metadata(keys::APPROVAL_WAITED_MS, waited);
 }
 
 impl Core {

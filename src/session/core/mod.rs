@@ -210,6 +210,7 @@ impl Core {
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
             ServerEvent::SpeechStopped(item) => {
                 let (item_id, audio_end_ms) = (item.item_id, item.audio_end_ms);
+                self.note_turn_end();
                 self.emit(SessionEvent::SpeechStopped {
                     item_id,
                     audio_end_ms,
@@ -254,6 +255,7 @@ impl Core {
                     self.send("audio", ClientEvent::AudioAppend { audio: chunk });
                 }
                 if commit {
+                    self.note_turn_end();
                     self.send("commit", ClientEvent::AudioCommit);
                     self.sequencer.request();
                 }
@@ -280,6 +282,7 @@ impl Core {
 
     fn say(&mut self, content: Vec<Part>) {
         let item = Item::Message(Message::user(content));
+        self.note_turn_end();
         self.send("item", ClientEvent::ItemCreate { item });
         self.sequencer.request();
     }

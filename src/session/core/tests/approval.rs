@@ -99,7 +99,7 @@ fn a_call_waits_until_it_is_approved_and_then_runs() {
     assert_eq!(span.error, None);
     assert_eq!(
         rig.metadata("refund"),
-        json!({"approval": "approved", "approval_waited_ms": 700})
+        json!({"call_id": "call_1", "approval": "approved", "approval_waited_ms": 700})
     );
 }
 
@@ -322,7 +322,7 @@ fn l2_the_end_of_the_session_settles_what_waits() {
     assert_eq!(span.parent_id, Some(rig.span("Desk").id));
     assert_eq!(
         rig.metadata("refund"),
-        json!({"approval": "withdrawn", "approval_waited_ms": 1_000})
+        json!({"call_id": "call_1", "approval": "withdrawn", "approval_waited_ms": 1_000})
     );
 }
 
