@@ -203,7 +203,7 @@ impl Core {
         );
         match agent.find(&call.name) {
             Some(Callable::Tool(_)) if self.calls.count() >= MAX_OPEN => {
-                let told = format!("The tool {} was not run: too many are open", call.name);
+                let told = format!("The tool {} was not run: too many calls are open", call.name);
                 self.refuse_call(&call, &item_id, "too_many_calls", "Too many open calls", told);
                 self.calls.serve(response_id);
             }
