@@ -158,7 +158,10 @@ fn when_the_server_goes_the_prompt_goes_too_and_the_terminal_is_as_before() {
         agent.path().display(),
         server.url()
     );
-    command.args(["-c", &script]).env("TERM", "xterm");
+    command
+        .args(["-c", &script])
+        .env("TERM", "xterm")
+        .env("REALTIME_RUN_SPOOL", agent.store());
     let mut terminal = spawn_command(command, Some(cli::LIMIT.as_millis() as u64)).unwrap();
     terminal.exp_string("Say something").unwrap();
     terminal.exp_string(PROMPT).unwrap();

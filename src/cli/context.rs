@@ -164,7 +164,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("c.json");
         let shown = format!("@{}", file.display());
-        let mut wrong = |text: &[u8], expected: &str| {
+        let wrong = |text: &[u8], expected: &str| {
             fs::write(&file, text).unwrap();
             let error = format!("{:#}", applied(json!({}), &[&shown]).unwrap_err());
             assert_eq!(error, format!("--context {shown}: {expected}"));

@@ -45,6 +45,11 @@ pub fn program() -> Command {
             program.env_remove(name);
         }
     }
+    // What is run for an agent of a test has a folder of its own; nothing goes to the home of who runs the tests.
+    program.env(
+        "REALTIME_RUN_SPOOL",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/no-store"),
+    );
     program.stdin(Stdio::null());
     program
 }
@@ -93,10 +98,16 @@ impl Agent {
         self.directory.path().join("agent.toml")
     }
 
+    /// Where its traces are kept.
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
     /// The program about to run this agent.
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = program();
         command.arg("--agent").arg(self.path()).args(arguments);
+        command.env("REALTIME_RUN_SPOOL", self.store());
         command
     }
 

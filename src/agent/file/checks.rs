@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::document::{Content, Node};
-use super::{mcp, misspelt, parameters, quoted, text, tools};
-use crate::agent::diagnostics::Diagnostic;
-use crate::agent::names::{self, nearest};
+use super::{mcp, parameters, tools};
+use crate::agent::names;
+use crate::file::{Content, Diagnostic, Node, misspelt, nearest, quoted, read_text};
 use crate::tool::EndSessionTool;
 
 /// What the checks found.
@@ -250,7 +249,7 @@ impl<'a> Checks<'a> {
 
     fn instructions_file(&mut self, file: &Node) {
         let Some(path) = file.text() else { return };
-        match text::read(&self.directory.join(&path.value)) {
+        match read_text(&self.directory.join(&path.value)) {
             Ok(instructions) => {
                 self.findings.texts.insert(path.value.clone(), instructions);
             }

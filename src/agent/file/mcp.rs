@@ -11,11 +11,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::build::Overlooked;
-use super::document::{Content, Node};
 use super::schema::ApprovalEntry;
-use crate::agent::diagnostics::Diagnostic;
-use crate::agent::names::{self, nearest};
+use crate::agent::names;
 use crate::context::Condition;
+use crate::file::{Content, Diagnostic, Node, nearest};
 use crate::tool::{Approval, McpCommand, McpHttp, McpServer, McpTransport};
 
 /// An MCP server: a program (`command`) or an address (`url`).

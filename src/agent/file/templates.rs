@@ -5,10 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::document::{Content, Node, Text};
-use crate::agent::diagnostics::{Diagnostic, OtherFile};
-use crate::agent::names::nearest;
 use crate::context::{Condition, Template, TemplateError, Variables};
+use crate::file::{Content, Diagnostic, Node, OtherFile, Text, nearest, quoted};
 
 /// Names that templates give a meaning of their own.
 const TAKEN: [(&str, &str); 2] = [
@@ -264,7 +262,7 @@ impl<'a> Checks<'a> {
                 (None, known) if known.contains(&"context") => {
                     "give it a value under `[context]`, at least a default".to_owned()
                 }
-                (None, known) => format!("what is known here: {}", super::quoted(known)),
+                (None, known) => format!("what is known here: {}", quoted(known)),
             };
             self.mistakes
                 .push(place.mistake(place.find(name), message).help(help));

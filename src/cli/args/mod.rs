@@ -11,7 +11,11 @@ use clap::{
 };
 use realtime_run::trace::TraceId;
 
+mod traces;
+
+use super::trace::TraceTarget;
 use super::{context, duration, pairs};
+pub use traces::{ListArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -70,6 +74,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of agent files, by which editors complete and check them
     Schema,
+    /// Look at the traces that this machine keeps
+    Traces(TracesArgs),
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
 }
@@ -174,7 +180,11 @@ pub struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
 pub struct TraceArgs {
-    /// Where traces go (repeatable) [default: openai if OPENAI_API_KEY is set and nothing is simulated, else none]
+    /// Where traces go: openai, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set and
+    /// nothing is simulated, else none]
+    ///
+    /// openai is the OpenAI traces endpoint, or --trace-endpoint. stdout and file=PATH get one JSON object per trace and
+    /// finished span, a line each; a file is appended to. Whatever is chosen, the span tree is shown.
     #[arg(long, value_name = "TARGET")]
     pub trace: Vec<TraceTarget>,
     /// Where `--trace openai` sends, instead of OpenAI
@@ -240,16 +250,6 @@ pub enum Approve {
     Always,
     /// None is run
     Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TraceTarget {
-    /// The OpenAI traces endpoint, or --trace-endpoint
-    Openai,
-    /// One JSON object per trace and finished span on stdout
-    Stdout,
-    /// Nowhere; the span tree is still shown
-    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
