@@ -5,6 +5,7 @@
 //! printed where, an `Output` writes it, an `ExitStatus` is how it ends; the commands know nothing of either process or
 //! terminal.
 
+mod approver;
 mod args;
 mod commands;
 mod conversation;

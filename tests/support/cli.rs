@@ -223,6 +223,16 @@ impl Child {
         self.stdout.wait_until(|seen, _| seen.contains(text))
     }
 
+    /// Waits until so many lines on stdout hold `text`, and returns all that is.
+    pub fn wait_for_lines(&self, text: &str, count: usize) -> String {
+        let whole = |seen: &str| {
+            seen.split_inclusive('\n')
+                .filter(|line| line.ends_with('\n') && line.contains(text))
+                .count()
+        };
+        self.stdout.wait_until(|seen, _| whole(seen) >= count)
+    }
+
     /// Waits until `text` is on stderr, and returns all that is.
     pub fn wait_for_stderr(&self, text: &str) -> String {
         self.stderr.wait_until(|seen, _| seen.contains(text))

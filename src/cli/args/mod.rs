@@ -147,6 +147,9 @@ pub struct TurnArgs {
     /// Say this, wait for the answer, then exit (repeatable: one turn after the other)
     #[arg(short, long = "message", value_name = "TEXT")]
     pub messages: Vec<String>,
+    /// What becomes of calls that need approval
+    #[arg(long, value_name = "ANSWER", default_value = "ask")]
+    pub approve: Approve,
     /// How long the whole run may take, as 30s, 2m or 500ms [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
@@ -236,6 +239,16 @@ pub struct OutputArgs {
 pub enum Modality {
     Text,
     Audio,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Approve {
+    /// Each is asked about, at the terminal or with --json; where nobody can be asked, it is not run
+    Ask,
+    /// All are run
+    Always,
+    /// None is run
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
