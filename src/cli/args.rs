@@ -72,6 +72,38 @@ pub enum Command {
     Schema,
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
+    /// Look at the traces of runs
+    #[command(subcommand)]
+    Traces(TracesCommand),
+}
+
+/// What to do with traces.
+#[derive(Debug, Subcommand)]
+pub enum TracesCommand {
+    /// Draw a trace in the terminal: a line for each span, with a bar to scale
+    Show(TraceSourceArgs),
+    /// Write a trace as a page for a browser, in one file that needs no network
+    Html(TraceHtmlArgs),
+}
+
+/// Which trace to look at.
+#[derive(Debug, Args)]
+pub struct TraceSourceArgs {
+    /// A file with traces: what `--trace file=` or `--trace stdout` wrote, other lines between
+    #[arg(value_name = "TRACE|FILE")]
+    pub trace: Option<String>,
+    /// Of a file with several traces, the one whose id begins so [default: the last]
+    #[arg(long, value_name = "ID")]
+    pub trace_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct TraceHtmlArgs {
+    #[command(flatten)]
+    pub source: TraceSourceArgs,
+    /// The page's file, `-` for stdout [default: the trace's id, .html]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -217,7 +249,7 @@ pub struct OutputArgs {
     /// Log to stderr; -vv and -vvv log more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// When to colour what goes to stderr; auto is on a terminal, unless NO_COLOR is set
+    /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
 }

@@ -10,6 +10,7 @@ mod commands;
 mod conversation;
 mod duration;
 mod exit;
+mod glyphs;
 mod logs;
 mod output;
 mod overrides;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema) => commands::schema(&printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
+        Some(Command::Traces(command)) => commands::traces(command, &printer),
     };
     let status = result.unwrap_or_else(|failure: Failure| {
         printer.failure(&failure);

@@ -9,12 +9,14 @@ use anyhow::{Context, anyhow};
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
 use realtime_run::trace::{
-    BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, ShutdownReport, StdoutExporter, Trace, Tracer,
+    BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, ShutdownReport, StdoutExporter, Trace,
+    TraceTree, Tracer,
 };
 use serde_json::Value;
 
 use super::args::{TraceArgs, TraceTarget};
 use super::exit::Failure;
+use super::glyphs::Glyphs;
 use super::output::Output;
 use super::printer::Printer;
 use super::render;
@@ -119,7 +121,8 @@ impl RunTrace {
     /// Shows the span tree.
     pub fn show(&self, printer: &Printer) {
         for trace in self.memory.traces() {
-            let tree = render::tree(&trace, &self.memory.spans(), printer.paint());
+            let tree = TraceTree::new(trace, self.memory.spans());
+            let tree = render::tree(&tree, Glyphs::of_locale(), printer.paint());
             printer.note(&format!("\n{}", tree.trim_end()));
         }
         let dropped = self.memory.dropped();

@@ -26,7 +26,7 @@ const ITEM: &str = r#"{"object":"trace"#;
 /// {"object":"trace","id":"trace_0123456789abcdef0123456789abcdef","workflow_name":"Concierge"}
 /// "#;
 /// let traces = TraceSet::read(said.as_bytes())?;
-/// let names = traces.trees().map(|tree| tree.trace().workflow_name.clone());
+/// let names = traces.traces().map(|trace| trace.workflow_name.as_str());
 /// assert_eq!(names.collect::<Vec<_>>(), ["Concierge"]);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -90,10 +90,10 @@ impl TraceSet {
         self.traces.iter().map(|(trace, _)| &**trace)
     }
 
-    /// The trees of the traces, in the order in which they came.
-    pub fn trees(&self) -> impl DoubleEndedIterator<Item = TraceTree> + ExactSizeIterator {
-        let tree = |(trace, spans): &Traced| TraceTree::new(Arc::clone(trace), spans.clone());
-        self.traces.iter().map(tree)
+    /// The tree of the trace of this id, if it is there.
+    pub fn tree(&self, id: TraceId) -> Option<TraceTree> {
+        let (trace, spans) = &self.traces[*self.places.get(&id)?];
+        Some(TraceTree::new(Arc::clone(trace), spans.iter().cloned()))
     }
 
     /// How many lines should have been a trace or a span and were not.
@@ -141,8 +141,13 @@ mod tests {
 
     fn read(lines: &[&str]) -> (Vec<(String, usize)>, usize) {
         let set = TraceSet::read(lines.join("\n").as_bytes()).unwrap();
-        let told = |tree: TraceTree| (tree.trace().workflow_name.clone(), tree.nodes().len());
-        (set.trees().map(told).collect(), set.unreadable())
+        let told = |trace: &TraceRecord| {
+            (
+                trace.workflow_name.clone(),
+                set.tree(trace.id).unwrap().nodes().len(),
+            )
+        };
+        (set.traces().map(told).collect(), set.unreadable())
     }
 
     #[test]
