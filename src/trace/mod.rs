@@ -44,6 +44,7 @@ mod read;
 mod record;
 mod set;
 mod span;
+mod store;
 mod time;
 mod tracer;
 mod tree;
@@ -52,8 +53,8 @@ pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, Item, OpenAiExporter, RetryPolicy, SpanExporter,
-    StdoutExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, Item, JsonLinesExporter, OpenAiExporter, RetryPolicy,
+    SpanExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
@@ -62,6 +63,7 @@ pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use set::TraceSet;
 pub use span::Span;
+pub use store::{Delivery, Destination, RunContent, StoreLimits, StoredRun, TraceStore, UnreadableRun};
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
 pub use tree::{TraceTree, TreeNode, TreeSpan};

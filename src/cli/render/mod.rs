@@ -5,6 +5,7 @@ mod cell;
 mod node;
 mod text;
 mod tree;
+mod usage;
 mod waterfall;
 
 use realtime_run::session::SessionEvent;

@@ -1,7 +1,9 @@
 //! `realtime-run traces show`: a trace as a waterfall in the terminal.
 
+use std::path::Path;
+
 use super::source;
-use crate::cli::args::TraceSourceArgs;
+use crate::cli::args::ShowArgs;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::glyphs::Glyphs;
 use crate::cli::output::Stream;
@@ -12,8 +14,8 @@ use crate::cli::render::{Look, waterfall};
 const WIDTH: usize = 100;
 
 /// Draws the trace on stdout.
-pub fn show(args: &TraceSourceArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
-    let tree = source::tree(args, printer)?;
+pub fn show(args: &ShowArgs, spool: Option<&Path>, printer: &Printer) -> Result<ExitStatus, Failure> {
+    let tree = source::tree(args, spool, printer)?;
     let look = Look {
         width: Stream::Stdout.columns().unwrap_or(WIDTH),
         glyphs: Glyphs::of_locale(),

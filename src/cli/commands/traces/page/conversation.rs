@@ -54,7 +54,8 @@ pub fn of(tree: &TraceTree, agents: &Agents, clock: Clock) -> Vec<Entry> {
     for entry in &mut told.entries {
         entry.agent = agents.name(tree, entry.span);
     }
-    told.entries.sort_by_key(|entry| (entry.at, entry.kind, entry.span));
+    told.entries
+        .sort_by_key(|entry| (entry.at, entry.kind, entry.span));
     told.entries
 }
 
