@@ -190,7 +190,11 @@ impl<'a> Checks<'a> {
     fn handoff_input(&mut self, handoff: &Node) {
         let schema = handoff.get("input_schema");
         match handoff.get("on_handoff").and_then(Reference::new) {
-            Some(tool) => drop(self.require(&tool, "tool")),
+            Some(tool) => {
+                if self.require(&tool, "tool") {
+                    self.without_approval(&tool);
+                }
+            }
             None => {
                 if let Some(schema) = schema.filter(|_| handoff.get("on_handoff").is_none()) {
                     self.report(
@@ -203,6 +207,18 @@ impl<'a> Checks<'a> {
         self.findings
             .mistakes
             .extend(schema.into_iter().flat_map(parameters::check));
+    }
+
+    /// A handoff happens at once, or not at all.
+    fn without_approval(&mut self, tool: &Reference<'_>) {
+        let section = self.root.get("tools").and_then(|tools| tools.get(tool.name));
+        let approval = section.and_then(|section| section.get("needs_approval"));
+        if approval.is_some_and(|approval| approval.to_json() != false) {
+            let message = format!("`{}` needs approval, and no handoff waits for that", tool.written);
+            self.report(
+                Diagnostic::at(tool.node.span.clone(), message).help("name a tool without `needs_approval`"),
+            );
+        }
     }
 
     fn instructions(&mut self, name: &str, agent: &Node) {

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::mcp::McpServerSection;
 use super::session::{Prompt, SessionSection};
+use crate::context::{Condition, TemplateError};
 use crate::protocol::Voice;
+use crate::tool::Approval;
 
 /// Agents for the OpenAI Realtime API, and what they share.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,6 +38,9 @@ pub(super) struct FileContent {
     /// What models are told of a tool's failure: a template that knows the tool's name as `tool` and what happened as
     /// `error`. A tool's own comes first.
     pub tool_error_message: Option<String>,
+    /// What models are told of a call that was not approved: a template that knows the tool's name as `tool`. A tool's own
+    /// comes first.
+    pub tool_refusal_message: Option<String>,
     /// MCP servers, each under its name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, McpServerSection>")]
@@ -147,6 +152,31 @@ pub(super) struct ToolSection {
     /// What the model is told when it fails: a template that knows the tool's name as `tool` and what happened as
     /// `error`.
     pub tool_error_message: Option<String>,
+    /// Which calls have to be approved before they run; none if absent.
+    pub needs_approval: Option<ApprovalEntry>,
+    /// What the model is told of a call that was not approved: a template that knows the tool's name as `tool`.
+    pub tool_refusal_message: Option<String>,
+}
+
+/// Which calls have to be approved before they run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ApprovalEntry {
+    /// Every one, or none.
+    All(bool),
+    /// Those for which this condition holds; it knows the arguments as `args`, and the context.
+    When(String),
+}
+
+impl TryFrom<ApprovalEntry> for Approval {
+    type Error = TemplateError;
+
+    fn try_from(entry: ApprovalEntry) -> Result<Self, TemplateError> {
+        Ok(match entry {
+            ApprovalEntry::All(all) => all.into(),
+            ApprovalEntry::When(condition) => Condition::new(condition)?.into(),
+        })
+    }
 }
 
 /// A request over HTTP.
