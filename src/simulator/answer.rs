@@ -12,7 +12,7 @@ use super::id;
 use super::outbox::Outbox;
 use super::output_item::{Delivery, OutputItem};
 use super::settings::Settings;
-use super::usage::{Tokens, bill};
+use super::usage::{Tokens, bill, spoken_ms};
 
 /// What a response is asked for.
 #[derive(Debug)]
@@ -61,7 +61,25 @@ enum Ending {
     Completed,
     /// It reached `max_output_tokens`.
     TooLong,
-    Cancelled,
+    Cancelled(Cancel),
+}
+
+/// Who ended an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cancel {
+    /// The client asked for it.
+    Client,
+    /// The user began to speak.
+    Turn,
+}
+
+impl Cancel {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Client => "client_cancelled",
+            Self::Turn => "turn_detected",
+        }
+    }
 }
 
 impl Answer {
@@ -153,9 +171,14 @@ impl Answer {
         Some(self)
     }
 
-    /// Ends the answer where it is, because the client wants it so.
-    pub(super) fn cancel(self, conversation: &mut Conversation, out: &mut Outbox) {
-        self.end(Ending::Cancelled, conversation, out);
+    /// Ends the answer where it is.
+    pub(super) fn cancel(self, why: Cancel, conversation: &mut Conversation, out: &mut Outbox) {
+        self.end(Ending::Cancelled(why), conversation, out);
+    }
+
+    /// How long what was said up to now sounds, in milliseconds.
+    pub(super) fn spoken_ms(&self) -> u64 {
+        spoken_ms(self.cost.output.audio)
     }
 
     fn is_over_limit(&self) -> bool {
@@ -175,9 +198,9 @@ impl Answer {
                 ResponseStatus::Incomplete,
                 json!({"type": "incomplete", "reason": "max_output_tokens"}),
             ),
-            Ending::Cancelled => (
+            Ending::Cancelled(why) => (
                 ResponseStatus::Cancelled,
-                json!({"type": "cancelled", "reason": "client_cancelled"}),
+                json!({"type": "cancelled", "reason": why.reason()}),
             ),
         };
         let usage = bill(self.cost.input, self.cost.output, self.cost.seen);

@@ -143,8 +143,8 @@ impl<'a> Connection<'a> {
                     self.give_up = Instant::now() + self.options.limits.write_timeout;
                 }
                 () = pause_until(self.next_piece), if !is_writing && self.peer.is_answering() => {
-                    self.peer.advance();
-                    self.next_piece = Instant::now() + self.options.delta_interval;
+                    let sounds = self.peer.advance();
+                    self.next_piece = self.next_piece.max(Instant::now()) + self.options.pace.pause_after(sounds);
                 }
                 (heard, words) = self.peer.hearings.next(), if !self.peer.hearings.is_empty() => {
                     self.peer.understand(&heard, words);

@@ -29,9 +29,10 @@ mod settings;
 mod shape;
 mod transcriber;
 mod usage;
+mod vad;
 mod words;
 
 pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
 pub use handle::Simulator;
-pub use options::{Limits, MakeBrain, Options};
+pub use options::{Limits, MakeBrain, Options, Pace};
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::Item;
+use crate::protocol::{AudioFormat, Item};
 
-use super::answer::{Answer, Cost, Question};
+use super::answer::{Answer, Cancel, Cost, Question};
 use super::brain::{Brain, Prompt};
 use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
@@ -37,6 +37,8 @@ pub(super) struct Peer {
     answers: VecDeque<Answer>,
     /// What the last response read, for the count of cached tokens.
     seen: Tokens,
+    /// How much audio there was when the answer in the conversation began.
+    answer_began_ms: u64,
     brain: Box<dyn Brain>,
     transcriber: Arc<dyn Transcriber>,
     /// Speech whose words are not known yet.
@@ -52,9 +54,10 @@ impl Peer {
         let mut peer = Self {
             settings: Settings::new(model, expires.as_secs()),
             conversation: Conversation::new(id::new("conv_"), options.limits.max_conversation_bytes),
-            input: InputAudio::default(),
+            input: InputAudio::new(AudioFormat::default()),
             answers: VecDeque::new(),
             seen: Tokens::default(),
+            answer_began_ms: 0,
             brain: (options.brain)(),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
@@ -83,13 +86,23 @@ impl Peer {
         self.outbox.send_error(&refusal("invalid_event", message));
     }
 
-    /// Makes the next piece of a running response.
-    pub(super) fn advance(&mut self) {
-        if let Some(mut answer) = self.answers.pop_front() {
-            self.ask(&mut answer);
-            let going_on = answer.advance(&mut self.conversation, &mut self.outbox);
-            self.answers.extend(going_on);
+    /// Makes the next piece of a running response, and tells how long it sounds.
+    pub(super) fn advance(&mut self) -> Duration {
+        let Some(mut answer) = self.answers.pop_front() else {
+            return Duration::ZERO;
+        };
+        self.ask(&mut answer);
+        let (is_default, before) = (answer.is_default(), answer.spoken_ms());
+        match answer.advance(&mut self.conversation, &mut self.outbox) {
+            Some(answer) => {
+                let sounds = answer.spoken_ms() - before;
+                self.answers.push_back(answer);
+                return Duration::from_millis(sounds);
+            }
+            None if is_default => self.await_user(before),
+            None => {}
         }
+        Duration::ZERO
     }
 
     /// Whether a response can go on: one that has not begun waits until the user is understood.
@@ -122,6 +135,7 @@ impl Peer {
 
     fn update_session(&mut self, change: &Value) -> Refused<()> {
         self.settings.update(change, self.conversation.has_speech())?;
+        self.input.set_format(self.settings.input_format());
         self.outbox
             .send("session.updated", json!({"session": self.settings.echo()}));
         Ok(())
@@ -146,6 +160,7 @@ impl Peer {
         self.announce(&json!({"previous_item_id": previous, "item": shown}));
         if let Some(speech) = speech {
             self.listen_to(item_id, speech, false);
+            self.understand_ready();
         }
         Ok(())
     }
@@ -191,6 +206,9 @@ impl Peer {
         let conversation_id = (!out_of_band).then(|| self.conversation.id.clone());
         let metadata = given("metadata").cloned().unwrap_or_default();
         let question = Question { settings, input };
+        if !out_of_band {
+            self.answer_began_ms = self.input.position_ms();
+        }
         let mut answer = Answer::open(question, conversation_id, metadata, &mut self.outbox);
         if self.hearings.is_empty() {
             self.ask(&mut answer);
@@ -264,18 +282,14 @@ impl Peer {
             Some(id) => answer.id == id,
             None => answer.is_default(),
         };
-        let active = self
-            .answers
-            .iter()
-            .position(is_meant)
-            .and_then(|at| self.answers.remove(at));
-        let active = active.ok_or_else(|| {
+        let active = self.answers.iter().position(is_meant);
+        let active = active.and_then(|at| self.answers.remove(at)).ok_or_else(|| {
             refusal(
                 "response_cancel_not_active",
                 "Cancellation failed: no active response found",
             )
         })?;
-        active.cancel(&mut self.conversation, &mut self.outbox);
+        active.cancel(Cancel::Client, &mut self.conversation, &mut self.outbox);
         Ok(())
     }
 }

@@ -7,9 +7,18 @@ use crate::protocol::{AudioFormat, FunctionDefinition};
 use super::brain::ToolChoice;
 use super::id;
 use super::refusal::{Refused, refusal};
+use super::vad::Rules;
 
 /// What a session does when it is told nothing else.
 const INSTRUCTIONS: &str = "You are a helpful assistant who answers in a few friendly words.";
+
+/// The longest that a semantic detector of an eagerness waits (protocol.md section 4), in milliseconds.
+const LONGEST_WAITS_MS: &[(&str, u64)] = &[
+    ("low", 8_000),
+    ("medium", 4_000),
+    ("auto", 4_000),
+    ("high", 2_000),
+];
 
 /// Keys that can be set to null; for all others null means "as it was".
 const NULLABLE: &[&str] = &[
@@ -30,9 +39,24 @@ pub(super) struct Settings {
     session: Value,
 }
 
+/// How turns are found in the user's audio.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TurnDetection {
+    pub(super) rules: Rules,
+    /// How much from before the speech belongs to the turn.
+    pub(super) prefix_padding_ms: u64,
+    pub(super) creates_response: bool,
+    pub(super) interrupts_response: bool,
+}
+
 impl Settings {
-    /// The defaults for a model, as recorded from `gpt-realtime-2.1`.
+    /// The defaults for a model, as recorded from `gpt-realtime-2.1`, and where it differs from `gpt-realtime`.
     pub(super) fn new(model: &str, expires_at: u64) -> Self {
+        let is_first = model == "gpt-realtime";
+        let mut turn_detection = turn_detection("server_vad");
+        if is_first {
+            turn_detection["silence_duration_ms"] = 200.into();
+        }
         let session = json!({
             "type": "realtime",
             "object": "realtime.session",
@@ -52,11 +76,11 @@ impl Settings {
                     "format": {"type": "audio/pcm", "rate": 24_000},
                     "transcription": null,
                     "noise_reduction": null,
-                    "turn_detection": turn_detection("server_vad"),
+                    "turn_detection": turn_detection,
                 },
                 "output": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "voice": "marin",
+                    "voice": if is_first { "alloy" } else { "marin" },
                     "speed": 1.0,
                 },
             },
@@ -131,6 +155,27 @@ impl Settings {
     pub(super) fn response_audio(&self) -> Value {
         let output = &self.session["audio"]["output"];
         json!({"output": {"format": output["format"], "voice": output["voice"]}})
+    }
+
+    /// How turns are found; none when the client says where they end.
+    pub(super) fn turn_detection(&self) -> Option<TurnDetection> {
+        let given = &self.session["audio"]["input"]["turn_detection"];
+        let (millis, is_on) = (|key: &str| given[key].as_u64(), |key: &str| given[key] != false);
+        let kind = given["type"].as_str()?;
+        let silence_ms = match kind {
+            "semantic_vad" => patience_ms(given["eagerness"].as_str()),
+            _ => millis("silence_duration_ms").unwrap_or_default(),
+        };
+        Some(TurnDetection {
+            rules: Rules {
+                threshold: given["threshold"].as_f64().unwrap_or(0.5),
+                silence_ms,
+                idle_timeout_ms: millis("idle_timeout_ms"),
+            },
+            prefix_padding_ms: millis("prefix_padding_ms").unwrap_or(300),
+            creates_response: is_on("create_response"),
+            interrupts_response: is_on("interrupt_response"),
+        })
     }
 
     pub(super) fn transcribes(&self) -> bool {
@@ -217,6 +262,14 @@ fn starting_point(key: &str, kind: &Value) -> Value {
     }
 }
 
+/// How long it must be quiet for a semantic detector: half of the longest wait, since the real one waits so long only
+/// for a sentence that seems unfinished.
+fn patience_ms(eagerness: Option<&str>) -> u64 {
+    let eagerness = eagerness.unwrap_or("auto");
+    let longest = LONGEST_WAITS_MS.iter().find(|(name, _)| *name == eagerness);
+    longest.map_or(4_000, |(_, wait)| *wait) / 2
+}
+
 fn turn_detection(kind: &str) -> Value {
     match kind {
         "semantic_vad" => json!({
@@ -242,7 +295,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings::new("gpt-realtime", 0)
+        Settings::new("gpt-realtime-2.1", 0)
     }
 
     fn updated(change: Value) -> Value {
@@ -308,7 +361,51 @@ mod tests {
 
     #[test]
     fn the_model_stays_the_urls() {
-        assert_eq!(updated(json!({"model": "another"}))["model"], "gpt-realtime");
+        assert_eq!(updated(json!({"model": "another"}))["model"], "gpt-realtime-2.1");
+    }
+
+    #[test]
+    fn the_first_model_has_other_defaults() {
+        let session = Settings::new("gpt-realtime", 0).session;
+        assert_eq!(session["audio"]["output"]["voice"], "alloy");
+        assert_eq!(
+            session["audio"]["input"]["turn_detection"]["silence_duration_ms"],
+            200
+        );
+    }
+
+    #[test]
+    fn turns_are_found_as_the_session_says() {
+        let detection = |detection: Value| {
+            let mut settings = settings();
+            let change = json!({"audio": {"input": {"turn_detection": detection}}});
+            settings.update(&change, false).unwrap();
+            settings.turn_detection()
+        };
+        assert_eq!(detection(Value::Null), None);
+        let server = json!({"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 0, "silence_duration_ms": 900,
+            "idle_timeout_ms": 6_000, "create_response": false, "interrupt_response": false});
+        assert_eq!(
+            detection(server),
+            Some(TurnDetection {
+                rules: Rules {
+                    threshold: 0.7,
+                    silence_ms: 900,
+                    idle_timeout_ms: Some(6_000)
+                },
+                prefix_padding_ms: 0,
+                creates_response: false,
+                interrupts_response: false,
+            })
+        );
+        let wait = |eagerness: &str| {
+            let semantic = json!({"type": "semantic_vad", "eagerness": eagerness});
+            detection(semantic).unwrap().rules.silence_ms
+        };
+        assert_eq!(
+            [wait("high"), wait("medium"), wait("auto"), wait("low")],
+            [1_000, 2_000, 2_000, 4_000]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Simulator};
 use tokio::runtime::Runtime;
 
 /// Answers every message with the same words.
@@ -27,7 +27,7 @@ impl SlowServer {
     pub fn start(words: &str, interval: Duration) -> Self {
         let words = words.to_owned();
         let options = Options {
-            delta_interval: interval,
+            pace: Pace::Every(interval),
             brain: Arc::new(move || Box::new(Talker(words.clone()))),
             ..Options::default()
         };
