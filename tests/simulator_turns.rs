@@ -85,7 +85,7 @@ async fn a_turn_of_speech_is_found_and_answered() {
     speak(&mut client).await;
     let second = client.until("response.done").await;
     assert!(
-        second[0]["audio_start_ms"].as_u64() > Some(2_496),
+        second[0]["audio_start_ms"].as_u64() >= Some(2_496),
         "the time line goes on"
     );
     assert_ne!(second[0]["item_id"], started["item_id"]);
