@@ -98,11 +98,7 @@ impl Answer {
             output_modalities: settings.output_modalities().clone(),
             max_output_tokens: settings.max_output_tokens().clone(),
             audio: settings.response_audio(),
-            delivery: if settings.speaks() {
-                Delivery::Spoken(settings.output_format())
-            } else {
-                Delivery::Written
-            },
+            delivery: settings.delivery(),
             outputs: VecDeque::new(),
             current: None,
             finished: Vec::new(),
@@ -144,6 +140,9 @@ impl Answer {
         if let Some(mut item) = self.current.take() {
             match item.advance(self.writes_to(conversation), out) {
                 Some(cost) => {
+                    if cost.audio > 0 && self.cost.output.audio == 0 {
+                        self.tell_playing("started", out);
+                    }
                     self.cost.output += cost;
                     self.current = Some(item);
                 }
@@ -207,6 +206,17 @@ impl Answer {
         let response = self.shown(status, details, Some(&usage));
         out.send("response.done", json!({ "response": response }));
         out.send("rate_limits.updated", rate_limits(&usage));
+        if self.cost.output.audio > 0 {
+            self.tell_playing("stopped", out);
+        }
+    }
+
+    /// Where the sound goes elsewhere, the client is told when it plays (protocol.md section 5.13).
+    fn tell_playing(&self, what: &str, out: &mut Outbox) {
+        if let Delivery::Elsewhere(_) = self.delivery {
+            let kind = format!("output_audio_buffer.{what}");
+            out.send(&kind, json!({"response_id": self.id}));
+        }
     }
 
     fn writes_to<'a>(&self, conversation: &'a mut Conversation) -> Option<&'a mut Conversation> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{Sink, SinkExt, StreamExt};
 use std::future::poll_fn;
@@ -27,6 +28,8 @@ const READ_ON_BELOW: usize = 1 << 20;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Small, since most connections are idle or carry short frames.
 const READ_BUFFER: usize = 16 << 10;
+/// How often a client is pinged (protocol.md section 1.5).
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -38,8 +41,8 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     }
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
-        Ok(Ok((socket, Opening::Session { model }))) => {
-            let peer = Peer::open(&model, &options);
+        Ok(Ok((socket, Opening::Session(start)))) => {
+            let peer = Peer::open(&start, &options);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
         Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
@@ -60,7 +63,7 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
     let mut judged = None;
     #[expect(clippy::result_large_err, reason = "the WebSocket library asks for this type")]
     let judge = |request: &_, response| {
-        let (opening, response) = opening::judge(request, response, options.required_key.as_deref())?;
+        let (opening, response) = opening::judge(request, response, options)?;
         judged = Some(opening);
         Ok(response)
     };
@@ -107,6 +110,10 @@ struct Connection<'a> {
     next_piece: Instant,
     /// When a client that reads nothing is given up; moves on with every frame it takes.
     give_up: Instant,
+    /// When the session's time is over.
+    expires: Instant,
+    /// When to ping.
+    next_ping: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -121,6 +128,8 @@ impl<'a> Connection<'a> {
             is_flushing: false,
             next_piece: now,
             give_up: now,
+            expires: now + options.lifetime(),
+            next_ping: now + PING_INTERVAL,
         }
     }
 
@@ -153,7 +162,12 @@ impl<'a> Connection<'a> {
                     tracing::warn!("a client was dropped because it did not read");
                     return Ok(());
                 }
-                _ = stopped.changed() => return self.leave().await,
+                () = sleep_until(self.next_ping), if !is_writing => {
+                    self.next_ping = Instant::now() + PING_INTERVAL;
+                    self.ping().await?;
+                }
+                () = sleep_until(self.expires) => return self.expire().await,
+                _ = stopped.changed() => return self.leave("The simulator is shutting down.".into()).await,
             }
         }
     }
@@ -169,11 +183,41 @@ impl<'a> Connection<'a> {
         true
     }
 
+    /// Lets both ends know that the other is there.
+    async fn ping(&mut self) -> tungstenite::Result<()> {
+        let ping = Message::Ping(Bytes::new());
+        timeout(self.options.limits.write_timeout, self.sink.send(ping))
+            .await
+            .unwrap_or(Err(tungstenite::Error::ConnectionClosed))
+    }
+
+    /// Ends the session because it has lasted as long as one may (protocol.md section 5.17).
+    async fn expire(mut self) -> tungstenite::Result<()> {
+        let why = format!(
+            "Your session hit the maximum duration of {}.",
+            in_words(self.options.lifetime())
+        );
+        self.peer.expire(&why);
+        match timeout(CLOSE_TIMEOUT, self.tell_all()).await {
+            Ok(told) => told?,
+            Err(_) => return Ok(()),
+        }
+        self.leave(why).await
+    }
+
+    /// Sends all that waits.
+    async fn tell_all(&mut self) -> tungstenite::Result<()> {
+        while let Some(frame) = self.peer.outbox.take() {
+            self.sink.send(Message::text(frame)).await?;
+        }
+        Ok(())
+    }
+
     /// Closes the session from this side.
-    async fn leave(mut self) -> tungstenite::Result<()> {
+    async fn leave(mut self, why: String) -> tungstenite::Result<()> {
         let close = CloseFrame {
             code: CloseCode::Away,
-            reason: "The simulator is shutting down.".into(),
+            reason: why.into(),
         };
         match timeout(CLOSE_TIMEOUT, self.sink.send(Message::Close(Some(close)))).await {
             Ok(sent) => sent?,
@@ -188,6 +232,14 @@ impl<'a> Connection<'a> {
         // A client that does not take its leave is left.
         let _ = timeout(CLOSE_TIMEOUT, parting).await;
         Ok(())
+    }
+}
+
+/// A length of time in whole minutes or seconds.
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
     }
 }
 

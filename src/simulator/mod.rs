@@ -34,5 +34,6 @@ mod words;
 
 pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
 pub use handle::Simulator;
+pub use opening::OpeningRefusal;
 pub use options::{Limits, MakeBrain, Options, Pace};
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, OpeningRefusal, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -12,6 +12,10 @@ pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
 pub struct Options {
     /// The API key that clients must show; none lets everyone in.
     pub required_key: Option<String>,
+    /// How every client is refused; none lets them in.
+    pub refuse: Option<OpeningRefusal>,
+    /// How long a session may last, after which it is ended with `session_expired`; no longer than a year.
+    pub max_session: Duration,
     /// How fast answers come.
     pub pace: Pace,
     /// What makes up the answers; [`AutoBrain`] unless set.
@@ -23,10 +27,20 @@ pub struct Options {
     pub limits: Limits,
 }
 
+impl Options {
+    /// How long a session may last. No clock counts as far as a duration does.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.max_session.min(Duration::from_secs(365 * 24 * 60 * 60))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             required_key: None,
+            refuse: None,
+            // protocol.md section 1.5
+            max_session: Duration::from_secs(60 * 60),
             pace: Pace::default(),
             brain: Arc::new(|| Box::new(AutoBrain)),
             transcriber: Arc::new(Stopwatch),
@@ -39,6 +53,8 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("required_key", &self.required_key.as_ref().map(|_| "(hidden)"))
+            .field("refuse", &self.refuse)
+            .field("max_session", &self.max_session)
             .field("pace", &self.pace)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

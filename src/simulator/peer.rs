@@ -14,16 +14,16 @@ use super::answer::{Answer, Cancel, Cost, Question};
 use super::brain::{Brain, Prompt};
 use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
+use super::opening::Start;
 use super::outbox::Outbox;
-use super::refusal::{Refused, refusal};
+use super::output_item::Delivery;
+use super::refusal::{Refused, refusal, refusal_at};
 use super::request::{BadRequest, Kind, Request};
 use super::settings::Settings;
 use super::transcriber::{Hearings, Transcriber};
 use super::usage::Tokens;
 use super::{Options, id, new_item};
 
-/// The longest a session lasts (protocol.md section 1.5); the simulator announces it, and does not end it then.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Responses that may run at once: one in the conversation, the others out of band.
 const MAX_ANSWERS: usize = 16;
 
@@ -47,12 +47,20 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A session with a model, which greets with `session.created`.
-    pub(super) fn open(model: &str, options: &Options) -> Self {
-        let expires = SystemTime::now() + LIFETIME;
-        let expires = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    /// A session, which greets with `session.created` unless it joins a call.
+    pub(super) fn open(start: &Start, options: &Options) -> Self {
+        let expires = SystemTime::now() + options.lifetime();
+        let expires_at = expires
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let settings = match start {
+            Start::Conversation { model } => Settings::new(model, expires_at),
+            Start::Call => Settings::of_call(expires_at),
+            Start::Transcription => Settings::of_transcription(expires_at),
+        };
         let mut peer = Self {
-            settings: Settings::new(model, expires.as_secs()),
+            settings,
             conversation: Conversation::new(id::new("conv_"), options.limits.max_conversation_bytes),
             input: InputAudio::new(AudioFormat::default()),
             answers: VecDeque::new(),
@@ -63,8 +71,10 @@ impl Peer {
             hearings: Hearings::default(),
             outbox: Outbox::default(),
         };
-        peer.outbox
-            .send("session.created", json!({"session": peer.settings.echo()}));
+        if !matches!(start, Start::Call) {
+            peer.outbox
+                .send("session.created", json!({"session": peer.settings.echo()}));
+        }
         peer
     }
 
@@ -84,6 +94,12 @@ impl Peer {
     pub(super) fn receive_binary(&mut self) {
         let message = "Expected a text WebSocket message; got a binary one. Send events as JSON text.";
         self.outbox.send_error(&refusal("invalid_event", message));
+    }
+
+    /// Says that the session's time is over; the connection is closed after that.
+    pub(super) fn expire(&mut self, why: &str) {
+        self.answers.clear();
+        self.outbox.send_error(&refusal("session_expired", why));
     }
 
     /// Makes the next piece of a running response, and tells how long it sounds.
@@ -122,6 +138,7 @@ impl Peer {
                 self.clear_audio();
                 Ok(())
             }
+            Kind::OutputClear => self.clear_output(),
             Kind::ItemCreate => self.create_item(request),
             Kind::ItemRetrieve => self.retrieve_item(request),
             Kind::ItemTruncate => self.truncate_item(request),
@@ -195,6 +212,10 @@ impl Peer {
     }
 
     fn create_response(&mut self, overrides: Option<&Map<String, Value>>) -> Refused<()> {
+        if self.settings.is_transcription() {
+            let message = "A transcription session makes no responses.";
+            return Err(refusal_at("invalid_value", "type", message));
+        }
         let given = |key: &str| overrides.and_then(|response| response.get(key));
         let out_of_band = given("conversation").is_some_and(|conversation| conversation == "none");
         self.check_room(out_of_band)?;
@@ -240,6 +261,18 @@ impl Peer {
             output: Tokens::default(),
         };
         answer.begin(outputs, cost);
+    }
+
+    /// Stops what plays in a call; elsewhere the client itself plays the sound (protocol.md section 2).
+    fn clear_output(&mut self) -> Refused<()> {
+        if !matches!(self.settings.delivery(), Delivery::Elsewhere(_)) {
+            let message = "The output audio buffer is cleared over WebRTC and SIP only.";
+            return Err(refusal_at("invalid_value", "type", message));
+        }
+        let active = self.answers.iter().find(|answer| answer.is_default());
+        let fields = json!({"response_id": active.map(|answer| &answer.id)});
+        self.outbox.send("output_audio_buffer.cleared", fields);
+        Ok(())
     }
 
     /// Only one response at a time may write to the conversation (protocol.md section 5.12).
