@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use realtime_run::simulator::{Brain, Limits, Options, Output, Prompt, Reply};
+use realtime_run::simulator::{Brain, Limits, Options, Output, Pace, Prompt, Reply};
 use simulator_client::{Client, find, order, outputs, simulator, simulator_with, weather_tool, words};
 
 /// More sound than any socket buffer holds, so that the answer cannot be done before the client has read of it.
@@ -74,7 +74,7 @@ async fn a_cancelled_answer_closes_in_order() {
 #[tokio::test]
 async fn a_cancelled_call_is_not_a_whole_call() {
     let options = Options {
-        delta_interval: Duration::from_millis(5),
+        pace: Pace::Every(Duration::from_millis(5)),
         ..Options::default()
     };
     let simulator = simulator_with(options).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use realtime_run::agent::{Agent, Agents};
 use realtime_run::session::{Session, SessionEvent};
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Reply, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use realtime_run::tool::{FunctionTool, ToolError};
 use realtime_run::trace::{MemoryProcessor, SpanData, SpanId, SpanRecord, Tracer};
 use realtime_run::transport::Endpoint;
@@ -94,7 +94,7 @@ async fn until_turn_end(session: &mut Session) {
 /// A failing tool, speech, a handoff, an interruption, an answer out of band; the spans in the order of their starts.
 async fn rich_session(include_content: bool) -> Vec<Arc<SpanRecord>> {
     let options = Options {
-        delta_interval: Duration::from_millis(5),
+        pace: Pace::Every(Duration::from_millis(5)),
         brain: Arc::new(script),
         ..Options::default()
     };

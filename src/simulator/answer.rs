@@ -14,7 +14,7 @@ use super::id;
 use super::outbox::Outbox;
 use super::output_item::{Begin, Delivery, OutputItem};
 use super::settings::Settings;
-use super::usage::{Tokens, bill};
+use super::usage::{Tokens, bill, spoken_ms};
 
 /// What a response is asked for.
 #[derive(Debug)]
@@ -83,7 +83,25 @@ enum Ending {
     Completed,
     CutOff(CutOff),
     Failed(ApiError),
-    Cancelled,
+    Cancelled(Cancel),
+}
+
+/// Who ended an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cancel {
+    /// The client asked for it.
+    Client,
+    /// The user began to speak.
+    Turn,
+}
+
+impl Cancel {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Client => "client_cancelled",
+            Self::Turn => "turn_detected",
+        }
+    }
 }
 
 impl Answer {
@@ -115,11 +133,7 @@ impl Answer {
             output_modalities: settings.output_modalities().clone(),
             max_output_tokens: settings.max_output_tokens().clone(),
             audio: settings.response_audio(),
-            delivery: if settings.speaks() {
-                Delivery::Spoken(settings.output_format())
-            } else {
-                Delivery::Written
-            },
+            delivery: settings.delivery(),
             reply: Vec::new().into(),
             next: None,
             current: None,
@@ -183,6 +197,9 @@ impl Answer {
         if let Some(item) = &mut self.current
             && let Some(cost) = item.advance(into, out)
         {
+            if cost.audio > 0 && self.cost.output.audio == 0 {
+                self.tell_playing("started", out);
+            }
             self.cost.output += cost;
             return Some(self);
         }
@@ -273,9 +290,14 @@ impl Answer {
         }
     }
 
-    /// Ends the answer where it is, because the client wants it so.
-    pub(super) fn cancel(mut self, conversation: &mut Conversation, out: &mut Outbox) {
-        self.end(Ending::Cancelled, conversation, out);
+    /// Ends the answer where it is.
+    pub(super) fn cancel(mut self, why: Cancel, conversation: &mut Conversation, out: &mut Outbox) {
+        self.end(Ending::Cancelled(why), conversation, out);
+    }
+
+    /// How long what was said up to now sounds, in milliseconds.
+    pub(super) fn spoken_ms(&self) -> u64 {
+        spoken_ms(self.cost.output.audio)
     }
 
     fn is_over_limit(&self) -> bool {
@@ -301,9 +323,9 @@ impl Answer {
                 let error = json!({"type": error.kind, "code": error.code, "message": error.message});
                 (ResponseStatus::Failed, json!({"type": "failed", "error": error}))
             }
-            Ending::Cancelled => (
+            Ending::Cancelled(why) => (
                 ResponseStatus::Cancelled,
-                json!({"type": "cancelled", "reason": "client_cancelled"}),
+                json!({"type": "cancelled", "reason": why.reason()}),
             ),
         };
         let item_status = match status {
@@ -316,6 +338,17 @@ impl Answer {
         out.send("response.done", json!({ "response": response }));
         out.send("rate_limits.updated", rate_limits(&usage));
         self.stage = Stage::Over;
+        if self.cost.output.audio > 0 {
+            self.tell_playing("stopped", out);
+        }
+    }
+
+    /// Where the sound goes elsewhere, the client is told when it plays (protocol.md section 5.13).
+    fn tell_playing(&self, what: &str, out: &mut Outbox) {
+        if let Delivery::Elsewhere(_) = self.delivery {
+            let kind = format!("output_audio_buffer.{what}");
+            out.send(&kind, json!({"response_id": self.id}));
+        }
     }
 
     fn writes_to<'a>(&self, conversation: &'a mut Conversation) -> Option<&'a mut Conversation> {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{Sink, SinkExt, StreamExt};
 use std::future::poll_fn;
@@ -25,10 +26,14 @@ use super::peer::Peer;
 
 /// What may wait for a client before nothing more is read from it.
 const READ_ON_BELOW: usize = 1 << 20;
+/// The close code of a server that goes away.
+const AWAY: u16 = 1001;
 /// How long a client may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Small, since most connections are idle or carry short frames.
 const READ_BUFFER: usize = 16 << 10;
+/// How often a client is pinged (protocol.md section 1.5).
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -40,8 +45,8 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     }
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
-        Ok(Ok((socket, Opening::Session { model }))) => {
-            let peer = Peer::open(&model, &options);
+        Ok(Ok((socket, Opening::Session(start)))) => {
+            let peer = Peer::open(&start, &options);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
         Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
@@ -62,12 +67,7 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
     let mut judged = None;
     #[expect(clippy::result_large_err, reason = "the WebSocket library asks for this type")]
     let judge = |request: &_, response| {
-        let (opening, response) = opening::judge(
-            request,
-            response,
-            options.required_key.as_deref(),
-            options.faults.refusal.as_ref(),
-        )?;
+        let (opening, response) = opening::judge(request, response, options)?;
         judged = Some(opening);
         Ok(response)
     };
@@ -115,6 +115,10 @@ struct Connection<'a> {
     deaf_until: Option<Instant>,
     /// When a client that reads nothing is given up; moves on with every frame it takes.
     give_up: Instant,
+    /// When the session's time is over.
+    expires: Instant,
+    /// When to ping.
+    next_ping: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -131,6 +135,8 @@ impl<'a> Connection<'a> {
             next_frame: now,
             deaf_until: None,
             give_up: now,
+            expires: now + options.lifetime(),
+            next_ping: now + PING_INTERVAL,
         }
     }
 
@@ -161,8 +167,8 @@ impl<'a> Connection<'a> {
                     }
                 }
                 () = next_piece(&mut self.peer.answers, is_understood, self.next_piece), if !is_writing && !self.peer.answers.is_empty() => {
-                    self.peer.advance();
-                    self.next_piece = Instant::now() + self.options.delta_interval;
+                    let sounds = self.peer.advance();
+                    self.next_piece = self.next_piece.max(Instant::now()) + self.options.pace.pause_after(sounds);
                 }
                 () = at(self.deaf_until), if self.deaf_until.is_some() => self.deaf_until = None,
                 (heard, words) = self.peer.hearings.next(), if !is_understood => {
@@ -172,9 +178,12 @@ impl<'a> Connection<'a> {
                     tracing::warn!("a client was dropped because it did not read");
                     return Ok(());
                 }
-                _ = stopped.changed() => {
-                    return self.leave(CloseCode::Away.into(), "The simulator is shutting down.").await;
+                () = sleep_until(self.next_ping), if !is_writing => {
+                    self.next_ping = Instant::now() + PING_INTERVAL;
+                    self.ping().await?;
                 }
+                () = sleep_until(self.expires) => return self.expire().await,
+                _ = stopped.changed() => return self.leave(AWAY, "The simulator is shutting down.").await,
             }
         }
     }
@@ -188,6 +197,36 @@ impl<'a> Connection<'a> {
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
         true
+    }
+
+    /// Lets both ends know that the other is there.
+    async fn ping(&mut self) -> tungstenite::Result<()> {
+        let ping = Message::Ping(Bytes::new());
+        timeout(self.options.limits.write_timeout, self.sink.send(ping))
+            .await
+            .unwrap_or(Err(tungstenite::Error::ConnectionClosed))
+    }
+
+    /// Ends the session because it has lasted as long as one may (protocol.md section 5.17).
+    async fn expire(mut self) -> tungstenite::Result<()> {
+        let why = format!(
+            "Your session hit the maximum duration of {}.",
+            in_words(self.options.lifetime())
+        );
+        self.peer.expire(&why);
+        match timeout(CLOSE_TIMEOUT, self.tell_all()).await {
+            Ok(told) => told?,
+            Err(_) => return Ok(()),
+        }
+        self.leave(AWAY, &why).await
+    }
+
+    /// Sends all that waits.
+    async fn tell_all(&mut self) -> tungstenite::Result<()> {
+        while let Some(frame) = self.peer.outbox.take() {
+            self.sink.send(frame).await?;
+        }
+        Ok(())
     }
 
     /// Closes the session from this side.
@@ -206,6 +245,14 @@ impl<'a> Connection<'a> {
         // A client that does not take its leave is left.
         let _ = timeout(CLOSE_TIMEOUT, parting).await;
         Ok(())
+    }
+}
+
+/// A length of time in whole minutes or seconds.
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
     }
 }
 

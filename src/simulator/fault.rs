@@ -5,8 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::protocol::ApiError;
-
 /// Something wrong that happens once, among the frames of a response or between responses.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
@@ -32,8 +30,6 @@ pub enum Fault {
 /// What is wrong with a server all along.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults {
-    /// How it refuses every client; none lets them in.
-    pub refusal: Option<Refusal>,
     /// Keys that are null in every event, however deep they stand.
     pub null_keys: Vec<String>,
     /// Types of events that come twice.
@@ -42,25 +38,6 @@ pub struct Faults {
     pub late_deltas: usize,
     /// How long every frame is held back.
     pub frame_delay: Duration,
-}
-
-/// How clients are refused (protocol.md section 1.4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// With an HTTP status instead of the handshake.
-    Status {
-        /// The status, 400 to 599.
-        status: u16,
-        /// What the body says.
-        error: ApiError,
-    },
-    /// After the handshake: with an error event, and a close.
-    Close {
-        /// The close code.
-        code: u16,
-        /// What the event says; the close reason is its type and code.
-        error: ApiError,
-    },
 }
 
 impl Faults {

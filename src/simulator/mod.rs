@@ -31,11 +31,13 @@ mod settings;
 mod shape;
 mod transcriber;
 mod usage;
+mod vad;
 mod words;
 
 pub use brain::{AutoBrain, Brain, CutOff, Output, Pen, Prompt, Reply, ToolChoice};
-pub use fault::{Fault, Faults, Refusal};
+pub use fault::{Fault, Faults};
 pub use handle::Simulator;
-pub use options::{Limits, MakeBrain, Options};
+pub use opening::OpeningRefusal;
+pub use options::{Limits, MakeBrain, Options, Pace};
 pub use scenario::Scenario;
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

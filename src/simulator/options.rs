@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, Faults, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, Faults, OpeningRefusal, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -12,8 +12,12 @@ pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
 pub struct Options {
     /// The API key that clients must show; none lets everyone in.
     pub required_key: Option<String>,
-    /// The time between two deltas of an answer; zero sends as fast as the client reads.
-    pub delta_interval: Duration,
+    /// How every client is refused; none lets them in.
+    pub refuse: Option<OpeningRefusal>,
+    /// How long a session may last, after which it is ended with `session_expired`; no longer than a year.
+    pub max_session: Duration,
+    /// How fast answers come.
+    pub pace: Pace,
     /// What makes up the answers; [`AutoBrain`] unless set.
     pub brain: MakeBrain,
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
@@ -25,11 +29,21 @@ pub struct Options {
     pub limits: Limits,
 }
 
+impl Options {
+    /// How long a session may last. No clock counts as far as a duration does.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.max_session.min(Duration::from_secs(365 * 24 * 60 * 60))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             required_key: None,
-            delta_interval: Duration::ZERO,
+            refuse: None,
+            // protocol.md section 1.5
+            max_session: Duration::from_secs(60 * 60),
+            pace: Pace::default(),
             brain: Arc::new(|| Box::new(AutoBrain)),
             transcriber: Arc::new(Stopwatch),
             faults: Faults::default(),
@@ -42,9 +56,34 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("required_key", &self.required_key.as_ref().map(|_| "(hidden)"))
-            .field("delta_interval", &self.delta_interval)
+            .field("refuse", &self.refuse)
+            .field("max_session", &self.max_session)
+            .field("pace", &self.pace)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
+    }
+}
+
+/// How fast the deltas of an answer follow one another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the client reads, as the service does with audio.
+    #[default]
+    Fast,
+    /// Sound in the time that it takes to play; words without a wait.
+    Realtime,
+    /// One delta each time that so much has passed.
+    Every(Duration),
+}
+
+impl Pace {
+    /// How long to wait after a delta that sounds so long.
+    pub(super) fn pause_after(self, sounds: Duration) -> Duration {
+        match self {
+            Self::Fast => Duration::ZERO,
+            Self::Realtime => sounds,
+            Self::Every(interval) => interval,
+        }
     }
 }
 

@@ -47,6 +47,8 @@ enum Body {
     Speech {
         transcript: String,
         format: AudioFormat,
+        /// Whether the client gets the sound.
+        is_sent: bool,
     },
     Call {
         name: String,
@@ -63,11 +65,12 @@ enum Delta {
     Sound(String),
 }
 
-/// How answers are given: in writing, or aloud in a format.
+/// How answers are given: in writing, aloud in a format, or aloud where the client does not get the sound.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Delivery {
     Written,
     Spoken(AudioFormat),
+    Elsewhere(AudioFormat),
 }
 
 impl OutputItem {
@@ -170,14 +173,16 @@ impl OutputItem {
     }
 
     fn sound(&self, piece: &str, conversation: Option<&mut Conversation>, out: &mut Outbox) -> Tokens {
-        let Body::Speech { format, .. } = self.body else {
+        let Body::Speech { format, is_sent, .. } = self.body else {
             return Tokens::default();
         };
         let audio = words::sound(piece, format);
         let length = audio.len() as u64;
-        let mut fields = self.part_fields();
-        fields["delta"] = base64_simd::STANDARD.encode_to_string(&audio).into();
-        out.send("response.output_audio.delta", fields);
+        if is_sent {
+            let mut fields = self.part_fields();
+            fields["delta"] = base64_simd::STANDARD.encode_to_string(&audio).into();
+            out.send("response.output_audio.delta", fields);
+        }
         if let Some(conversation) = conversation {
             conversation.change(&self.id, |entry| {
                 if let Sound::Spoken {
@@ -329,9 +334,10 @@ impl Body {
                 arguments: String::new(),
             },
             (Begin::Message, Delivery::Written) => Self::Text(String::new()),
-            (Begin::Message, Delivery::Spoken(format)) => Self::Speech {
+            (Begin::Message, Delivery::Spoken(format) | Delivery::Elsewhere(format)) => Self::Speech {
                 transcript: String::new(),
                 format,
+                is_sent: matches!(delivery, Delivery::Spoken(_)),
             },
         }
     }

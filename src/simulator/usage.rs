@@ -88,6 +88,11 @@ pub(super) fn spoken_tokens(millis: u64) -> u64 {
     millis.div_ceil(SPOKEN_MS_PER_TOKEN)
 }
 
+/// How long so many tokens of the model's speech sound, in milliseconds.
+pub(super) fn spoken_ms(tokens: u64) -> u64 {
+    tokens * SPOKEN_MS_PER_TOKEN
+}
+
 /// The bill of one response; `seen` is the input of the response before it, of which whole blocks were cached.
 pub(super) fn bill(input: Tokens, output: Tokens, seen: Tokens) -> Usage {
     let cached = TokenCounts {

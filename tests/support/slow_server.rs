@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Reply, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use tokio::runtime::Runtime;
 
 /// Gives these answers one after the other, the last one again and again.
@@ -38,7 +38,7 @@ impl SlowServer {
     pub fn answering(answers: impl IntoIterator<Item = Vec<Output>>, interval: Duration) -> Self {
         let answers: VecDeque<_> = answers.into_iter().collect();
         let options = Options {
-            delta_interval: interval,
+            pace: Pace::Every(interval),
             brain: Arc::new(move || Box::new(Talker(answers.clone()))),
             ..Options::default()
         };

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use crate::protocol::{ApiError, transfer_tool};
 use crate::simulator::brain::{CutOff, Output};
-use crate::simulator::fault::{Fault, Faults, Refusal};
+use crate::simulator::fault::{Fault, Faults};
+use crate::simulator::opening::OpeningRefusal;
 
 use super::schema::{
     ActionEntry, ActionSection, ArgumentsEntry, CutOffEntry, ErrorSection, FaultsSection, Otherwise,
-    RefuseSection, ScenarioContent, SendEntry, StepSection, TranscriptEntry, WhenEntry, WhenSection, Word,
+    ScenarioContent, SendEntry, StepSection, TranscriptEntry, WhenEntry, WhenSection, Word,
 };
 
 /// What a scenario does.
@@ -22,6 +23,7 @@ pub(super) struct Program {
     pub transcripts: Vec<Result<String, ApiError>>,
     pub steps: Vec<Step>,
     pub faults: Faults,
+    pub refuse: Option<OpeningRefusal>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Program {
             in_order: content.in_order,
             transcripts: content.transcripts.into_iter().map(transcript).collect(),
             steps: steps?,
+            refuse: refusal(content.faults.refuse.as_deref())?,
             faults: faults(content.faults)?,
         })
     }
@@ -217,24 +220,17 @@ fn call(name: String, arguments: Option<ArgumentsEntry>) -> Action {
     Action::Output(Output::Call { name, arguments })
 }
 
+fn refusal(name: Option<&str>) -> Result<Option<OpeningRefusal>, Overlooked> {
+    name.map(str::parse).transpose().map_err(|_| Overlooked)
+}
+
 fn faults(section: FaultsSection) -> Result<Faults, Overlooked> {
     Ok(Faults {
-        refusal: section.refuse.map(refusal).transpose()?,
         null_keys: section.null_keys,
         duplicate: section.duplicate,
         late_deltas: usize::try_from(section.late_deltas).map_err(|_| Overlooked)?,
         frame_delay: Duration::from_millis(section.frame_delay_ms.into()),
     })
-}
-
-fn refusal(section: RefuseSection) -> Result<Refusal, Overlooked> {
-    let message = "The scenario refuses every client.";
-    let error = section.error.with_defaults("invalid_request_error", message);
-    match (section.status, section.close) {
-        (Some(status), _) => Ok(Refusal::Status { status, error }),
-        (_, Some(code)) => Ok(Refusal::Close { code, error }),
-        _ => Err(Overlooked),
-    }
 }
 
 impl ErrorSection {

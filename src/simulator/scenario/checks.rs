@@ -4,6 +4,7 @@
 use regex::Regex;
 
 use crate::file::{Content, Diagnostic, Node, misspelt, quoted};
+use crate::simulator::opening::OpeningRefusal;
 
 /// The keys of which an action has one: what happens.
 const ACTIONS: [&str; 10] = [
@@ -46,7 +47,7 @@ pub(super) fn check(root: &Node) -> Vec<Diagnostic> {
         }
     }
     let refuse = root.get("faults").and_then(|faults| faults.get("refuse"));
-    mistakes.extend(refuse.into_iter().flat_map(refusal));
+    mistakes.extend(refuse.and_then(refusal));
     mistakes
 }
 
@@ -202,18 +203,8 @@ fn name(action: &Node) -> Option<&str> {
     }
 }
 
-fn refusal(refuse: &Node) -> Vec<Diagnostic> {
-    if !is_table(refuse) {
-        return Vec::new();
-    }
-    let how = match (refuse.get("status"), refuse.get("close")) {
-        (None, None) if !["status", "close"].iter().any(|key| misspelt(refuse, key)) => Some(
-            Diagnostic::at(refuse.key_span.clone(), "nothing says how clients are refused")
-                .help("write `status = 401` for an HTTP status, or `close = 3000` for an error and a close"),
-        ),
-        (Some(_), Some(close)) => Some(both("status", "close", close).help("keep one of them")),
-        _ => None,
-    };
-    let code = refuse.get("close").and_then(close_code);
-    how.into_iter().chain(code).collect()
+fn refusal(refuse: &Node) -> Option<Diagnostic> {
+    let text = refuse.text()?;
+    let expected = text.value.parse::<OpeningRefusal>().err()?;
+    Some(Diagnostic::at(refuse.span.clone(), expected))
 }

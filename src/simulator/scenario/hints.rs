@@ -21,7 +21,6 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
             "put it under `[faults]`"
         }
         ([], "step") => "did you mean `[[steps]]`?",
-        (["faults", "refuse"], "code" | "message" | "type") => "put it into `error = { … }`",
         _ => return None,
     };
     Some(text)
@@ -47,7 +46,9 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         }
         ["steps", _, "then", _, "send"] => "write `send = { type = \"…\" }`, or the text of a frame",
         ["transcripts", ..] => "write what the user says: `transcripts = [\"Hello\"]`",
-        ["faults", "refuse"] => "write `refuse = { status = 401 }` or `refuse = { close = 3000 }`",
+        ["faults", "refuse"] => {
+            "write the code of an error, as `refuse = \"invalid_api_key\"`, or a status, as `\"http-429\"`"
+        }
         ["faults", "null_keys", ..] => "write the names of keys: `null_keys = [\"previous_item_id\"]`",
         ["faults", "duplicate", ..] => "write types of events: `duplicate = [\"response.done\"]`",
         _ => return None,

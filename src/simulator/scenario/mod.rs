@@ -62,6 +62,7 @@ impl Options {
     pub fn with_scenario(mut self, scenario: &Scenario) -> Self {
         let program = Arc::clone(&scenario.0);
         self.faults = program.faults.clone();
+        self.refuse = program.refuse.or(self.refuse);
         self.brain = Arc::new(move || Box::new(ScenarioBrain::new(Arc::clone(&program))));
         self
     }

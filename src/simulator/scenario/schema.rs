@@ -200,8 +200,9 @@ pub(super) struct ErrorSection {
 /// What is wrong with the server all along.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct FaultsSection {
-    /// It refuses every client.
-    pub refuse: Option<RefuseSection>,
+    /// It refuses every client: with `invalid_api_key`, `missing_model`, `invalid_model`, `beta_api_shape_disabled` or
+    /// `insufficient_quota` after the handshake, or with a status instead of it, such as `http-429`.
+    pub refuse: Option<String>,
     /// Keys that are null in every event, such as `previous_item_id`.
     #[serde(default)]
     pub null_keys: Vec<String>,
@@ -216,18 +217,4 @@ pub(super) struct FaultsSection {
     #[serde(default)]
     #[schemars(range(max = 60_000))]
     pub frame_delay_ms: u32,
-}
-
-/// How clients are refused: by an HTTP `status` instead of the handshake, or after it by an error and a `close`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub(super) struct RefuseSection {
-    /// The HTTP status.
-    #[schemars(range(min = 400, max = 599))]
-    pub status: Option<u16>,
-    /// The close code.
-    #[schemars(range(min = 1000, max = 4999))]
-    pub close: Option<u16>,
-    /// The error that is told.
-    #[serde(default)]
-    pub error: ErrorSection,
 }
