@@ -5,7 +5,8 @@
 //! | room | holds |
 //! | --- | --- |
 //! | [`protocol`] | the wire types of the Realtime API |
-//! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons |
+//! | [`recording`] | the file format of recorded sessions |
+//! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons, recording |
 //! | [`trace`] | traces, spans, their scope, batching and export |
 //! | [`context`] | what a run knows, and the templates and conditions over it |
 //! | [`tool`] | what a model can call: the [`tool::Tool`] trait and its kinds |
@@ -23,6 +24,8 @@ pub mod agent;
 pub mod audio;
 pub mod context;
 pub mod protocol;
+pub mod recording;
+mod scrub;
 mod secret;
 pub mod session;
 pub mod simulator;

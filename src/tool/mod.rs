@@ -18,7 +18,6 @@ mod mcp;
 mod output;
 mod process_group;
 mod program;
-mod scrub;
 
 use std::pin::Pin;
 
