@@ -52,16 +52,21 @@ pub(super) fn judge(
             Some(("missing_api_key", message)),
         ));
     }
+    agree_on_protocol(request, &mut response);
+    Ok((
+        opening(request.headers(), &query, key.as_deref(), required_key),
+        response,
+    ))
+}
+
+/// Takes the subprotocol that browsers ask for.
+pub(super) fn agree_on_protocol(request: &Request, response: &mut Response) {
     if protocols(request.headers()).any(|protocol| protocol == PROTOCOL) {
         let header = HeaderValue::from_static(PROTOCOL);
         response
             .headers_mut()
             .insert(header::SEC_WEBSOCKET_PROTOCOL, header);
     }
-    Ok((
-        opening(request.headers(), &query, key.as_deref(), required_key),
-        response,
-    ))
 }
 
 fn opening(headers: &HeaderMap, query: &Query, key: Option<&str>, required_key: Option<&str>) -> Opening {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain};
+use super::{AutoBrain, Brain, Replay};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -16,6 +16,8 @@ pub struct Options {
     pub delta_interval: Duration,
     /// What makes up the answers; [`AutoBrain`] unless set.
     pub brain: MakeBrain,
+    /// A recording to play instead; then neither brain nor key are asked for.
+    pub replay: Option<Replay>,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -26,6 +28,7 @@ impl Default for Options {
             required_key: None,
             delta_interval: Duration::ZERO,
             brain: Arc::new(|| Box::new(AutoBrain)),
+            replay: None,
             limits: Limits::default(),
         }
     }
@@ -36,6 +39,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("required_key", &self.required_key.as_ref().map(|_| "(hidden)"))
             .field("delta_interval", &self.delta_interval)
+            .field("replay", &self.replay)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
