@@ -27,6 +27,9 @@ pub struct Agents {
     /// What models are told of a tool's failure, unless the tool has words of its own: a template with `tool` and
     /// `error`.
     pub tool_error_message: Option<Template>,
+    /// What models are told of a call that was not approved, unless the tool has words of its own: a template with
+    /// `tool`.
+    pub tool_refusal_message: Option<Template>,
     start: String,
     /// By name, in the order they were added.
     agents: IndexMap<String, Arc<Agent>>,
@@ -49,6 +52,7 @@ impl Agents {
             settings: SessionSettings::default(),
             context: Value::Object(Map::new()),
             tool_error_message: None,
+            tool_refusal_message: None,
             spare_tools: Vec::new(),
             overrides: Overrides::default(),
             start: agent.name.clone(),
@@ -191,6 +195,7 @@ impl Agents {
             handoffs: self.resolve_handoffs(agent, &variables)?,
             settings,
             tool_error_message: self.tool_error_message.clone(),
+            tool_refusal_message: self.tool_refusal_message.clone(),
             warnings: Vec::new(),
         };
         mcp::add_tools(&mut resolved, agent, &variables, servers).await?;

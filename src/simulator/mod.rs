@@ -30,6 +30,7 @@ mod replay;
 mod request;
 mod settings;
 mod shape;
+mod transcriber;
 mod usage;
 mod words;
 
@@ -37,3 +38,4 @@ pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
 pub use handle::Simulator;
 pub use options::{Limits, MakeBrain, Options};
 pub use replay::{Deviation, Difference, Replay, ReplayMode, Speed};
+pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, Replay};
+use super::{AutoBrain, Brain, Replay, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -18,6 +18,9 @@ pub struct Options {
     pub brain: MakeBrain,
     /// A recording to play instead; then neither brain nor key are asked for.
     pub replay: Option<Replay>,
+    /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
+    /// set.
+    pub transcriber: Arc<dyn Transcriber>,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -29,6 +32,7 @@ impl Default for Options {
             delta_interval: Duration::ZERO,
             brain: Arc::new(|| Box::new(AutoBrain)),
             replay: None,
+            transcriber: Arc::new(Stopwatch),
             limits: Limits::default(),
         }
     }
