@@ -21,23 +21,27 @@ use super::Options;
 use super::opening::{self, Opening};
 use super::outbox::Outbox;
 use super::peer::Peer;
+use super::replay;
 
 /// What may wait for a client before nothing more is read from it.
 const READ_ON_BELOW: usize = 1 << 20;
 /// How long a client may take to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Small, since most connections are idle or carry short frames.
 const READ_BUFFER: usize = 16 << 10;
 /// How often a client is pinged (protocol.md section 1.5).
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Serves one client to the end.
 pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch::Receiver<bool>) {
     // Frames are small and each is waited for.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    if let Some(replay) = &options.replay {
+        return replay::run(stream, config(&options), replay, &options, stopped).await;
     }
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
@@ -55,11 +59,14 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     }
 }
 
-async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Result<(Socket, Opening)> {
-    let config = WebSocketConfig::default()
+fn config(options: &Options) -> WebSocketConfig {
+    WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(options.limits.max_message_bytes))
-        .max_frame_size(Some(options.limits.max_message_bytes));
+        .max_frame_size(Some(options.limits.max_message_bytes))
+}
+
+async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Result<(Socket, Opening)> {
     let mut judged = None;
     #[expect(clippy::result_large_err, reason = "the WebSocket library asks for this type")]
     let judge = |request: &_, response| {
@@ -67,7 +74,7 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
         judged = Some(opening);
         Ok(response)
     };
-    let socket = accept_hdr_async_with_config(stream, judge, Some(config)).await?;
+    let socket = accept_hdr_async_with_config(stream, judge, Some(config(options))).await?;
     match judged {
         Some(opening) => Ok((socket, opening)),
         None => Err(tungstenite::Error::ConnectionClosed),

@@ -8,6 +8,8 @@
 //! One connection is one task. Within it a `Peer` is the session as a state machine without I/O: frames of the
 //! client go in, frames for the client come out, and an answer advances one delta at a time between them. So an
 //! answer can be cut off at any delta, and a client that reads slowly slows down its own answers only.
+//!
+//! A [`Replay`] plays a recorded server instead.
 
 mod answer;
 mod brain;
@@ -24,6 +26,7 @@ mod outbox;
 mod output_item;
 mod peer;
 mod refusal;
+mod replay;
 mod request;
 mod settings;
 mod shape;
@@ -36,4 +39,5 @@ pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
 pub use handle::Simulator;
 pub use opening::OpeningRefusal;
 pub use options::{Limits, MakeBrain, Options, Pace};
+pub use replay::{Deviation, Difference, Replay, ReplayMode, Speed};
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, OpeningRefusal, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, OpeningRefusal, Replay, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -20,6 +20,8 @@ pub struct Options {
     pub pace: Pace,
     /// What makes up the answers; [`AutoBrain`] unless set.
     pub brain: MakeBrain,
+    /// A recording to play instead; then neither brain nor key are asked for.
+    pub replay: Option<Replay>,
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
     /// set.
     pub transcriber: Arc<dyn Transcriber>,
@@ -43,6 +45,7 @@ impl Default for Options {
             max_session: Duration::from_secs(60 * 60),
             pace: Pace::default(),
             brain: Arc::new(|| Box::new(AutoBrain)),
+            replay: None,
             transcriber: Arc::new(Stopwatch),
             limits: Limits::default(),
         }
@@ -56,6 +59,7 @@ impl fmt::Debug for Options {
             .field("refuse", &self.refuse)
             .field("max_session", &self.max_session)
             .field("pace", &self.pace)
+            .field("replay", &self.replay)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

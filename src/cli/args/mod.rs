@@ -11,10 +11,12 @@ use clap::{
 };
 use realtime_run::trace::TraceId;
 
+mod recordings;
 mod traces;
 
 use super::trace::TraceTarget;
 use super::{context, duration, pairs};
+pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{HtmlArgs, ListArgs, ShowArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
@@ -54,6 +56,7 @@ What goes where:
 
 Exit codes:
   0    it worked
+  1    a client deviated from the recording that was replayed
   2    the command line or an agent file is wrong
   3    the connection, the server or a turn failed
   4    time ran out (--timeout, --turn-timeout)
@@ -95,6 +98,8 @@ pub struct SimulateArgs {
     /// The address; one that is not of this machine alone lets others in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
+    #[command(flatten)]
+    pub replay: ReplayArgs,
 }
 
 /// Everything about a run.
@@ -106,6 +111,10 @@ pub struct RunArgs {
     pub turns: TurnArgs,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+    #[command(flatten)]
+    pub record: RecordArgs,
     #[command(flatten)]
     pub trace: TraceArgs,
     #[command(flatten)]

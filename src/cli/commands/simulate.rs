@@ -1,11 +1,12 @@
 //! `realtime-run simulate`: a local Realtime server for other clients.
 
 use anyhow::Context;
-use realtime_run::simulator::Simulator;
+use realtime_run::simulator::{Options, Simulator};
 
 use crate::cli::args::SimulateArgs;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::printer::Printer;
+use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
 
 /// Serves until a signal ends it.
@@ -18,8 +19,13 @@ pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fa
 }
 
 async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
+    let replaying = Replaying::load(&args.replay, printer)?;
+    let options = Options {
+        replay: replaying.as_ref().map(Replaying::replay),
+        ..Options::default()
+    };
     let mut signals = Signals::listen().map_err(Failure::broken)?;
-    let simulator = Simulator::bind((args.host, args.port))
+    let simulator = Simulator::bind_with((args.host, args.port), options)
         .await
         .with_context(|| {
             format!(
@@ -46,7 +52,8 @@ async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fai
         _ = signals.next() => {}
         () = simulator.shutdown() => {}
     }
-    Ok(ExitStatus::Success)
+    let status = ExitStatus::Success;
+    Ok(replaying.map_or(status, |replaying| replaying.finish(status, printer)))
 }
 
 /// How to point clients at it.
