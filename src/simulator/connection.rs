@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::Options;
+use super::observer::Observer;
 use super::opening::{self, Opening};
 use super::outbox::Outbox;
 use super::peer::Peer;
@@ -35,7 +36,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Serves one client to the end.
-pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch::Receiver<bool>) {
+pub(super) async fn run(
+    stream: TcpStream,
+    options: Arc<Options>,
+    observer: Observer,
+    stopped: watch::Receiver<bool>,
+) {
     // Frames are small and each is waited for.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -46,10 +52,12 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
         Ok(Ok((socket, Opening::Session(start)))) => {
-            let peer = Peer::open(&start, &options);
+            let peer = Peer::open(&start, &options, observer);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
-        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
+        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => {
+            refuse(socket, observer, &error, close_code).await
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("a client did not finish its handshake in time"),
     };
@@ -84,10 +92,11 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
 /// Says why in an error event, and closes with a code and a reason (protocol.md section 1.4).
 async fn refuse(
     mut socket: Socket,
+    observer: Observer,
     error: &crate::protocol::ApiError,
     close_code: u16,
 ) -> tungstenite::Result<()> {
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(observer);
     outbox.send_error(error);
     let reason = format!("{}.{}", error.kind, error.code());
     let close = CloseFrame {
@@ -183,7 +192,7 @@ impl<'a> Connection<'a> {
     fn receive(&mut self, message: Message) -> bool {
         match message {
             Message::Text(text) => self.peer.receive(&text),
-            Message::Binary(_) => self.peer.receive_binary(),
+            Message::Binary(bytes) => self.peer.receive_binary(bytes.len()),
             Message::Close(_) => return false,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, OpeningRefusal, Replay, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, EventLog, OpeningRefusal, Replay, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -25,6 +25,8 @@ pub struct Options {
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
     /// set.
     pub transcriber: Arc<dyn Transcriber>,
+    /// Where all events are written, if they are to be.
+    pub event_log: Option<EventLog>,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             brain: Arc::new(|| Box::new(AutoBrain)),
             replay: None,
             transcriber: Arc::new(Stopwatch),
+            event_log: None,
             limits: Limits::default(),
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::protocol::ApiError;
 
 use super::id;
+use super::observer::Observer;
 
 /// Frames that wait to be written, oldest first.
 #[derive(Debug, Default)]
@@ -14,9 +15,18 @@ pub(super) struct Outbox {
     frames: VecDeque<String>,
     /// The length of all of them, by which the connection decides whether to read on.
     bytes: usize,
+    /// Sees every frame.
+    pub(super) observer: Observer,
 }
 
 impl Outbox {
+    pub(super) fn new(observer: Observer) -> Self {
+        Self {
+            observer,
+            ..Self::default()
+        }
+    }
+
     /// Puts an event in line; `fields` is an object with what the event has besides `type` and `event_id`.
     pub(super) fn send(&mut self, kind: &str, fields: Value) {
         let mut event = Map::new();
@@ -25,7 +35,9 @@ impl Outbox {
         if let Value::Object(fields) = fields {
             event.extend(fields);
         }
-        let frame = Value::Object(event).to_string();
+        let event = Value::Object(event);
+        let frame = event.to_string();
+        self.observer.sent(&event, &frame);
         self.bytes += frame.len();
         self.frames.push_back(frame);
     }

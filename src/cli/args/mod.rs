@@ -14,6 +14,8 @@ use realtime_run::trace::TraceId;
 mod recordings;
 mod traces;
 
+use realtime_run::simulator::OpeningRefusal;
+
 use super::trace::TraceTarget;
 use super::{context, duration, pairs};
 pub use recordings::{RecordArgs, ReplayArgs};
@@ -98,6 +100,19 @@ pub struct SimulateArgs {
     /// The address; one that is not of this machine alone lets others in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
+    /// How fast spoken answers come: in the time they take to play, or as fast as the client reads
+    #[arg(long, value_name = "PACE", default_value = "fast")]
+    pub pace: Pace,
+    /// How long a session may last before the server ends it with `session_expired`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "60m")]
+    pub max_session: Duration,
+    /// Let no client in: invalid_api_key, missing_model, invalid_model, beta_api_shape_disabled, insufficient_quota, or a
+    /// status as http-429
+    #[arg(long, value_name = "CASE")]
+    pub refuse: Option<OpeningRefusal>,
+    /// Write all events of both sides to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub log_events: Option<PathBuf>,
     #[command(flatten)]
     pub replay: ReplayArgs,
 }
@@ -243,6 +258,13 @@ pub struct OutputArgs {
     /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+}
+
+/// How fast a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pace {
+    Realtime,
+    Fast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
