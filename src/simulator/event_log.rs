@@ -48,13 +48,16 @@ struct Queue {
     rows: Mutex<Option<SyncSender<Row>>>,
     ended: Mutex<Receiver<Logged>>,
     counts: Arc<Counts>,
+    /// Bytes that may wait.
+    max_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     /// Bytes that wait.
     waiting: AtomicUsize,
-    /// Events dropped, all in all.
+    /// Events written and dropped, all in all.
+    written: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -86,10 +89,10 @@ impl EventLog {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::over(File::create(path)?)
+        Self::over(File::create(path)?, MAX_WAITING_BYTES)
     }
 
-    fn over(output: impl Write + Send + 'static) -> io::Result<Self> {
+    fn over(output: impl Write + Send + 'static, max_bytes: usize) -> io::Result<Self> {
         let (rows, waiting) = sync_channel(MAX_WAITING);
         let (end, ended) = sync_channel(1);
         let counts = Arc::new(Counts::default());
@@ -103,12 +106,18 @@ impl EventLog {
             rows: Mutex::new(Some(rows)),
             ended: Mutex::new(ended),
             counts,
+            max_bytes,
         })))
     }
 
     /// Puts a frame in line, if there is room.
     pub(super) fn record(&self, session: Option<&Id>, from: From, frame: Frame) {
-        let Queue { rows, counts, .. } = &*self.0;
+        let Queue {
+            rows,
+            counts,
+            max_bytes,
+            ..
+        } = &*self.0;
         let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(rows) = &*rows else { return };
         let bytes = frame.bytes();
@@ -119,7 +128,7 @@ impl EventLog {
             frame,
         };
         let waiting = counts.waiting.fetch_add(bytes, Ordering::Relaxed);
-        if waiting.saturating_add(bytes) > MAX_WAITING_BYTES || rows.try_send(row).is_err() {
+        if waiting.saturating_add(bytes) > *max_bytes || rows.try_send(row).is_err() {
             counts.waiting.fetch_sub(bytes, Ordering::Relaxed);
             counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -127,14 +136,25 @@ impl EventLog {
 
     /// Ends the log: waits until all is written, for two seconds at the most. What comes later is not written.
     pub fn finish(&self) -> Logged {
-        let Queue { rows, ended, counts } = &*self.0;
+        let Queue {
+            rows, ended, counts, ..
+        } = &*self.0;
         drop(rows.lock().unwrap_or_else(PoisonError::into_inner).take());
         let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.recv_timeout(FINISH_LIMIT).unwrap_or_else(|_| Logged {
-            written: 0,
-            dropped: counts.dropped.load(Ordering::Relaxed),
             error: Some("it could not be written in time".into()),
+            ..counts.logged()
         })
+    }
+}
+
+impl Counts {
+    fn logged(&self) -> Logged {
+        Logged {
+            written: self.written.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            error: None,
+        }
     }
 }
 
@@ -151,7 +171,6 @@ impl Frame {
 struct Writer<'a, W: Write> {
     output: BufWriter<W>,
     counts: &'a Counts,
-    written: u64,
     /// Dropped events of which a line tells already.
     told: u64,
     error: Option<String>,
@@ -162,7 +181,6 @@ impl<'a, W: Write> Writer<'a, W> {
         Self {
             output: BufWriter::new(output),
             counts,
-            written: 0,
             told: 0,
             error: None,
         }
@@ -189,16 +207,15 @@ impl<'a, W: Write> Writer<'a, W> {
             self.tell_dropped();
             let line = row.into_line();
             if self.write(&line) {
-                self.written += 1;
+                self.counts.written.fetch_add(1, Ordering::Relaxed);
             }
         }
         self.tell_dropped();
         let flushed = self.output.flush();
         self.note(flushed);
         Logged {
-            written: self.written,
-            dropped: self.counts.dropped.load(Ordering::Relaxed),
             error: self.error,
+            ..self.counts.logged()
         }
     }
 
@@ -282,7 +299,7 @@ mod tests {
     #[test]
     fn both_sides_are_written_without_credentials() {
         let sheet = Sheet::default();
-        let log = EventLog::over(sheet.clone()).unwrap();
+        let log = EventLog::over(sheet.clone(), MAX_WAITING_BYTES).unwrap();
         let session = Id::from("sess_1");
         let update = json!({"type": "session.update", "session": {"tools": [{
             "type": "mcp", "authorization": "planted-1", "headers": {"X-Key": "planted-2"},
@@ -337,8 +354,8 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_counted() {
         let (let_go, stuck) = sync_channel(0);
         let sheet = Sheet::default();
-        let log = EventLog::over(Stuck(stuck, sheet.clone())).unwrap();
-        let frame = format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20));
+        let log = EventLog::over(Stuck(stuck, sheet.clone()), 32 << 10).unwrap();
+        let frame = format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 10));
         for _ in 0..100 {
             log.record(None, From::Client, text(&frame));
         }
@@ -368,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_file_that_takes_no_more_is_told() {
-        let log = EventLog::over(Full).unwrap();
+        let log = EventLog::over(Full, MAX_WAITING_BYTES).unwrap();
         log.record(None, From::Client, text("{}"));
         assert_eq!(log.finish().error.as_deref(), Some("no space"));
     }
