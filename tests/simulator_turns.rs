@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use realtime_run::audio;
 use realtime_run::protocol::{ApiError, AudioFormat};
-use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Speech, Transcriber, Transcription};
+use realtime_run::simulator::{
+    Brain, Options, Output, Pace, Prompt, Reply, Speech, Transcriber, Transcription,
+};
 use simulator_client::*;
 
 const PCM: AudioFormat = AudioFormat::PCM24;
@@ -294,12 +296,12 @@ impl Transcriber for Deaf {
 struct Prompter;
 
 impl Brain for Prompter {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
-        vec![Output::Say(format!("{} items", prompt.items().count()))]
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
+        vec![Output::Say(format!("{} items", prompt.items().count()))].into()
     }
 
-    fn hear(&mut self, _: &Speech) -> Option<String> {
-        Some("My own words.".into())
+    fn hear(&mut self, _: &Speech) -> Option<Result<String, ApiError>> {
+        Some(Ok("My own words.".into()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use realtime_run::agent::{Agent, Agents};
 use realtime_run::session::{Session, SessionEvent};
-use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use realtime_run::tool::{FunctionTool, ToolError};
 use realtime_run::trace::{MemoryProcessor, SpanData, SpanId, SpanRecord, Tracer};
 use realtime_run::transport::Endpoint;
@@ -21,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Script(VecDeque<Output>);
 
 impl Brain for Script {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        self.0.pop_front().into_iter().collect()
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        self.0.pop_front().into_iter().collect::<Vec<_>>().into()
     }
 }
 

@@ -23,6 +23,7 @@ mod record;
 mod render;
 mod replay;
 mod signals;
+mod simulator;
 mod slash;
 mod style;
 mod trace;
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
-        Some(Command::Schema) => commands::schema(&printer),
+        Some(Command::Schema(args)) => commands::schema(args, &printer),
         Some(Command::Traces(args)) => commands::traces(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::EventLog;
 use super::event_log::{Frame, From};
@@ -56,20 +57,27 @@ impl Observer {
         self.record(From::Client, || Frame::Binary(bytes));
     }
 
-    /// An event is on its way; `frame` is its wire form.
-    pub(super) fn sent(&self, event: &Value, frame: &str) {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    /// An event of the server is made.
+    pub(super) fn count_event(&self, event: &Value) {
         match event["type"].as_str().unwrap_or_default() {
             "conversation.item.added" if event["item"]["role"] == "user" => {
                 self.count(|tally| tally.turns += 1);
             }
             "response.done" => self.count(|tally| tally.responses += 1),
-            "error" => self.count(|tally| {
-                *tally.errors.entry(text(&event["error"]["code"])).or_default() += 1;
-            }),
+            "error" => {
+                let code = event["error"]["code"].as_str().unwrap_or_default();
+                self.count(|tally| *tally.errors.entry(code.to_owned()).or_default() += 1);
+            }
             _ => {}
         }
-        self.record(From::Server, || Frame::Text(frame.to_owned()));
+    }
+
+    /// A frame is on its way.
+    pub(super) fn sent(&self, message: &Message) {
+        self.record(From::Server, || match message {
+            Message::Text(text) => Frame::Text(text.to_string()),
+            other => Frame::Binary(other.len()),
+        });
     }
 
     fn count(&self, change: impl FnOnce(&mut Tally)) {

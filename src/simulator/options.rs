@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, EventLog, OpeningRefusal, Replay, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, EventLog, Faults, OpeningRefusal, Replay, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -27,6 +27,8 @@ pub struct Options {
     pub transcriber: Arc<dyn Transcriber>,
     /// Where all events are written, if they are to be.
     pub event_log: Option<EventLog>,
+    /// What is wrong with the server, for tests of clients; nothing unless set.
+    pub faults: Faults,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -50,6 +52,7 @@ impl Default for Options {
             replay: None,
             transcriber: Arc::new(Stopwatch),
             event_log: None,
+            faults: Faults::default(),
             limits: Limits::default(),
         }
     }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::protocol::{AudioFormat, FunctionCall, Id, Item, ItemStatus, Message, Part, Role};
 
-use super::brain::Output;
 use super::conversation::{Conversation, Entry, Sound, show};
 use super::outbox::Outbox;
 use super::usage::{Tokens, spoken_tokens};
@@ -26,6 +25,19 @@ pub(super) struct OutputItem {
     body: Body,
     /// What is still to be sent, one delta each.
     pending: VecDeque<Delta>,
+    /// Spoken words whose sound is not in line yet.
+    unsounded: VecDeque<String>,
+    /// How many words were put in line.
+    words: usize,
+}
+
+/// What an item is begun with.
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// A message.
+    Message,
+    /// A call of a function.
+    Call(String),
 }
 
 /// What the item holds so far.
@@ -67,21 +79,22 @@ impl OutputItem {
     pub(super) fn open(
         response_id: Id,
         output_index: usize,
-        output: Output,
+        begin: Begin,
         delivery: Delivery,
         conversation: Option<&mut Conversation>,
         out: &mut Outbox,
     ) -> Self {
-        let (body, whole, pending) = plan(output, delivery);
         let mut item = Self {
             response_id,
             id: id::new("item_"),
             output_index,
             previous: None,
-            body,
-            pending,
+            body: Body::new(begin, delivery),
+            pending: VecDeque::new(),
+            unsounded: VecDeque::new(),
+            words: 0,
         };
-        let entry = item.entry(ItemStatus::InProgress, whole);
+        let entry = item.entry(ItemStatus::InProgress);
         let shown = entry.shown();
         out.send("response.output_item.added", item.output_fields(&shown));
         if let Some(conversation) = conversation {
@@ -97,8 +110,43 @@ impl OutputItem {
         item
     }
 
+    /// Whether it is a message, which more can be said in.
+    pub(super) fn is_message(&self) -> bool {
+        !matches!(self.body, Body::Call { .. })
+    }
+
     pub(super) fn has_more(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Puts more in line: words of a message, or arguments of a call. The transcript leads by a few words; then words
+    /// and sounds alternate.
+    pub(super) fn push(&mut self, text: &str, conversation: Option<&mut Conversation>) {
+        for piece in words::pieces(text) {
+            self.pending.push_back(Delta::Words(piece.to_owned()));
+            self.words += 1;
+            if !matches!(self.body, Body::Speech { .. }) {
+                continue;
+            }
+            if words::is_spoken(piece) {
+                self.unsounded.push_back(piece.to_owned());
+            }
+            if self.words >= TRANSCRIPT_LEAD {
+                self.pending.extend(self.unsounded.pop_front().map(Delta::Sound));
+            }
+        }
+        if let Some(conversation) = conversation {
+            conversation.change(&self.id, |entry| {
+                if let Sound::Spoken { words, .. } = &mut entry.sound {
+                    words.push_str(text);
+                }
+            });
+        }
+    }
+
+    /// Puts in line what was held back until now, since nothing more is to come.
+    pub(super) fn complete(&mut self) {
+        self.pending.extend(self.unsounded.drain(..).map(Delta::Sound));
     }
 
     /// Sends the next delta and tells what it costs; none when all were sent.
@@ -229,11 +277,11 @@ impl OutputItem {
         })
     }
 
-    fn entry(&self, status: ItemStatus, whole: String) -> Entry {
+    fn entry(&self, status: ItemStatus) -> Entry {
         let mut entry = Entry::new(self.id.clone(), self.item(status));
         if let Body::Speech { format, .. } = self.body {
             entry.sound = Sound::Spoken {
-                words: whole,
+                words: String::new(),
                 format,
                 bytes: 0,
                 truncated: false,
@@ -278,6 +326,22 @@ impl OutputItem {
 }
 
 impl Body {
+    fn new(begin: Begin, delivery: Delivery) -> Self {
+        match (begin, delivery) {
+            (Begin::Call(name), _) => Self::Call {
+                name,
+                call_id: id::call(),
+                arguments: String::new(),
+            },
+            (Begin::Message, Delivery::Written) => Self::Text(String::new()),
+            (Begin::Message, Delivery::Spoken(format) | Delivery::Elsewhere(format)) => Self::Speech {
+                transcript: String::new(),
+                format,
+                is_sent: matches!(delivery, Delivery::Spoken(_)),
+            },
+        }
+    }
+
     fn delta_kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "response.output_text.delta",
@@ -302,58 +366,4 @@ impl Body {
             Self::Call { .. } => None,
         }
     }
-}
-
-/// Lays out what an output is made of: the empty body, the whole text, and the deltas to come.
-fn plan(output: Output, delivery: Delivery) -> (Body, String, VecDeque<Delta>) {
-    match (output, delivery) {
-        (Output::Call { name, arguments }, _) => {
-            let (call_id, deltas) = (id::call(), written(&arguments));
-            (
-                Body::Call {
-                    name,
-                    call_id,
-                    arguments: String::new(),
-                },
-                arguments,
-                deltas,
-            )
-        }
-        (Output::Say(text), Delivery::Written) => {
-            let deltas = written(&text);
-            (Body::Text(String::new()), text, deltas)
-        }
-        (Output::Say(text), Delivery::Spoken(format) | Delivery::Elsewhere(format)) => {
-            let deltas = spoken(&text);
-            (
-                Body::Speech {
-                    transcript: String::new(),
-                    format,
-                    is_sent: matches!(delivery, Delivery::Spoken(_)),
-                },
-                text,
-                deltas,
-            )
-        }
-    }
-}
-
-fn written(text: &str) -> VecDeque<Delta> {
-    words::pieces(text)
-        .map(|piece| Delta::Words(piece.to_owned()))
-        .collect()
-}
-
-/// The transcript leads by a few words; then words and sounds alternate.
-fn spoken(text: &str) -> VecDeque<Delta> {
-    let mut sounds = words::pieces(text).filter(|piece| words::is_spoken(piece));
-    let mut deltas = VecDeque::new();
-    for (n, piece) in words::pieces(text).enumerate() {
-        deltas.push_back(Delta::Words(piece.to_owned()));
-        if n + 1 >= TRANSCRIPT_LEAD {
-            deltas.extend(sounds.next().map(|piece| Delta::Sound(piece.to_owned())));
-        }
-    }
-    deltas.extend(sounds.map(|piece| Delta::Sound(piece.to_owned())));
-    deltas
 }

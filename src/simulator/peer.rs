@@ -35,7 +35,7 @@ pub(super) struct Peer {
     conversation: Conversation,
     input: InputAudio,
     /// Running responses, taken in turn.
-    answers: VecDeque<Answer>,
+    pub(super) answers: VecDeque<Answer>,
     /// What the last response read, for the count of cached tokens.
     seen: Tokens,
     /// How much audio there was when the answer in the conversation began.
@@ -71,7 +71,7 @@ impl Peer {
             brain: (options.brain)(),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
-            outbox: Outbox::new(observer),
+            outbox: Outbox::new(options.faults.clone(), observer),
         };
         if !matches!(start, Start::Call) {
             peer.outbox
@@ -113,24 +113,16 @@ impl Peer {
         };
         self.ask(&mut answer);
         let (is_default, before) = (answer.is_default(), answer.spoken_ms());
-        match answer.advance(&mut self.conversation, &mut self.outbox) {
-            Some(answer) => {
-                let sounds = answer.spoken_ms() - before;
-                self.answers.push_back(answer);
-                return Duration::from_millis(sounds);
-            }
-            None if is_default => self.await_user(before),
-            None => {}
+        let answer = answer.advance(&mut self.conversation, &mut self.outbox);
+        if is_default && !answer.as_ref().is_some_and(Answer::is_default) {
+            self.await_user(before);
         }
-        Duration::ZERO
-    }
-
-    /// Whether a response can go on: one that has not begun waits until the user is understood.
-    pub(super) fn is_answering(&self) -> bool {
-        match self.answers.front() {
-            Some(next) => self.hearings.is_empty() || !next.is_waiting(),
-            None => false,
-        }
+        let Some(answer) = answer else {
+            return Duration::ZERO;
+        };
+        let sounds = answer.spoken_ms() - before;
+        self.answers.push_back(answer);
+        Duration::from_millis(sounds)
     }
 
     fn perform(&mut self, request: &Request) -> Refused<()> {
@@ -159,6 +151,16 @@ impl Peer {
         self.input.set_format(self.settings.input_format());
         self.outbox
             .send("session.updated", json!({"session": self.settings.echo()}));
+        let reply = self.brain.session_updated(&Prompt {
+            instructions: self.settings.instructions(),
+            tools: &self.settings.functions(),
+            tool_choice: &self.settings.tool_choice(),
+            entries: self.conversation.entries(),
+        });
+        if let Some(reply) = reply {
+            let answer = Answer::unasked(&self.settings, self.conversation.id.clone(), reply);
+            self.answers.push_back(answer);
+        }
         Ok(())
     }
 
@@ -316,7 +318,7 @@ impl Peer {
     /// Ends the response of an id, or without one the conversation's (protocol.md section 5.10).
     fn cancel_response(&mut self, id: Option<&str>) -> Refused<()> {
         let is_meant = |answer: &Answer| match id {
-            Some(id) => answer.id == id,
+            Some(id) => answer.is_active() && answer.id == id,
             None => answer.is_default(),
         };
         let active = self.answers.iter().position(is_meant);

@@ -7,18 +7,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use tokio::runtime::Runtime;
 
 /// Gives these answers one after the other, the last one again and again.
 struct Talker(VecDeque<Vec<Output>>);
 
 impl Brain for Talker {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        match self.0.len() {
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        let answer = match self.0.len() {
             1 => self.0[0].clone(),
             _ => self.0.pop_front().unwrap_or_default(),
-        }
+        };
+        answer.into()
     }
 }
 

@@ -50,7 +50,8 @@ Examples:
   realtime-run --agent agents/concierge.toml                     # talk at the prompt
   printf 'Hello\\nGoodbye\\n' | realtime-run --agent agents/assistant.toml --json
   realtime-run --agent agents/assistant.toml --trace stdout -m Hi | jq .span_data
-  realtime-run check agents/*.toml
+  realtime-run --agent agents/assistant.toml --simulate --scenario scenarios/rome.toml -m 'Rome?'
+  realtime-run check agents/*.toml scenarios/*.toml
 
 What goes where:
   The assistant's words go to stdout, everything else to stderr. --json puts one object per event
@@ -75,10 +76,10 @@ Environment:
 /// What to do instead of running a session.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check agent files, and tell every mistake in them
+    /// Check agent files and scenario files, and tell every mistake in them
     Check(CheckArgs),
-    /// Print the JSON Schema of agent files, by which editors complete and check them
-    Schema,
+    /// Print the JSON Schema of a kind of file, by which editors complete and check them
+    Schema(SchemaArgs),
     /// Look at the traces that this machine keeps
     Traces(TracesArgs),
     /// Serve a local Realtime server for other clients: no key, no network
@@ -87,9 +88,25 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The agent files
+    /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The kind of file
+    #[arg(value_name = "KIND", default_value = "agent")]
+    pub kind: FileKind,
+}
+
+/// The kinds of files that people write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileKind {
+    /// Agents, and what they share
+    Agent,
+    /// What a simulated server says and does wrong
+    Scenario,
 }
 
 #[derive(Debug, Args)]
@@ -114,7 +131,18 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     pub log_events: Option<PathBuf>,
     #[command(flatten)]
+    pub simulator: SimulatorArgs,
+    #[command(flatten)]
     pub replay: ReplayArgs,
+}
+
+/// How a simulated server behaves, whoever its clients are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulator")]
+pub struct SimulatorArgs {
+    /// What the simulated server says and does wrong, from a scenario file
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
 }
 
 /// Everything about a run.
@@ -130,6 +158,8 @@ pub struct RunArgs {
     pub replay: ReplayArgs,
     #[command(flatten)]
     pub record: RecordArgs,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
     #[command(flatten)]
     pub trace: TraceArgs,
     #[command(flatten)]

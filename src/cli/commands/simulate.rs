@@ -10,6 +10,7 @@ use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
+use crate::cli::simulator;
 
 /// Serves until a signal ends it.
 pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -24,8 +25,9 @@ pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fa
 async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let replaying = Replaying::load(&args.replay, printer)?;
     let event_log = args.log_events.as_deref().map(open_log).transpose()?;
+    let behaviour = simulator::options(&args.simulator)?;
     let options = Options {
-        refuse: args.refuse,
+        refuse: args.refuse.or(behaviour.refuse),
         max_session: args.max_session,
         pace: match args.pace {
             args::Pace::Realtime => Pace::Realtime,
@@ -33,7 +35,7 @@ async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fai
         },
         event_log: event_log.clone(),
         replay: replaying.as_ref().map(Replaying::replay),
-        ..Options::default()
+        ..behaviour
     };
     let mut signals = Signals::listen().map_err(Failure::broken)?;
     let simulator = Simulator::bind_with((args.host, args.port), options)

@@ -126,7 +126,7 @@ impl Peer {
             is_shown,
         };
         let work = match self.brain.hear(&speech) {
-            Some(words) => Box::pin(ready(Ok(words))),
+            Some(outcome) => Box::pin(ready(outcome)),
             None => self.transcriber.transcribe(speech),
         };
         self.hearings.push(heard, work);
