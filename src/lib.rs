@@ -5,7 +5,8 @@
 //! | room | holds |
 //! | --- | --- |
 //! | [`protocol`] | the wire types of the Realtime API |
-//! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons |
+//! | [`recording`] | the file format of recorded sessions |
+//! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons, recording |
 //! | [`trace`] | traces, spans, their scope, batching and export |
 //! | [`mod@file`] | TOML files that people write, and every mistake in them |
 //! | [`context`] | what a run knows, and the templates and conditions over it |
@@ -25,6 +26,8 @@ pub mod audio;
 pub mod context;
 pub mod file;
 pub mod protocol;
+pub mod recording;
+mod scrub;
 mod secret;
 pub mod session;
 pub mod simulator;

@@ -12,6 +12,8 @@ use realtime_run::transport::{ConnectError, EndpointError};
 pub enum ExitStatus {
     /// It worked.
     Success = 0,
+    /// Something went otherwise than was expected of it: a client deviated from a recording.
+    Unexpected = 1,
     /// The command line or an agent file is wrong.
     Usage = 2,
     /// The connection, the server or a turn failed.

@@ -4,13 +4,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::core::{Core, CoreOptions};
-use super::driver::{Channels, Driver};
+use super::driver::{Channels, Driver, WireWatchers};
 use super::handle::OPEN_LIMIT;
 use super::{Session, SessionError};
 use crate::agent::Agents;
 use crate::context::RunContext;
 use crate::trace::{Context, Timestamp};
-use crate::transport::{Endpoint, EndpointOptions};
+use crate::transport::{Endpoint, EndpointOptions, Recorder};
 
 /// Events that may wait to be read by the application before the session stops listening to the server.
 const MAX_EVENTS: usize = 1024;
@@ -22,7 +22,7 @@ const MAX_REQUESTS: usize = 256;
 pub struct SessionBuilder {
     agents: Arc<Agents>,
     endpoint: Option<Endpoint>,
-    raw_events: bool,
+    watchers: WireWatchers,
     tracing: bool,
     /// None unless the application has set it.
     open_limit: Option<Duration>,
@@ -33,7 +33,7 @@ impl SessionBuilder {
         Self {
             agents,
             endpoint: None,
-            raw_events: false,
+            watchers: WireWatchers::default(),
             tracing: true,
             open_limit: None,
         }
@@ -49,7 +49,15 @@ impl SessionBuilder {
     /// Whether every event on the wire is told, too. Off by default: it costs a JSON tree for each.
     #[must_use]
     pub fn raw_events(mut self, raw_events: bool) -> Self {
-        self.raw_events = raw_events;
+        self.watchers.raw_events = raw_events;
+        self
+    }
+
+    /// Has everything that goes over the wire written down, without credentials. After the session's end
+    /// [`Recorder::finish`] tells what became of it.
+    #[must_use]
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.watchers.recorder = Some(recorder);
         self
     }
 
@@ -113,7 +121,7 @@ impl SessionBuilder {
             closing: Arc::clone(&closing),
             over,
         };
-        let driver = Driver::new(core, self.agents, endpoint, self.raw_events, context, channels);
+        let driver = Driver::new(core, self.agents, endpoint, self.watchers, context, channels);
         tokio::spawn(driver.run());
         let session = Session::new(requests, events, closing, is_over, trace_id);
         match is_open.await {

@@ -19,9 +19,10 @@ use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent};
+use crate::scrub::Scrub;
 use crate::tool::{McpServers, ToolError, ToolOutput};
 use crate::trace::{Context, Timestamp};
-use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
+use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming, Recorder};
 
 /// Frames handled before the other sources get a look.
 const BURST: usize = 64;
@@ -42,6 +43,15 @@ pub(super) struct Channels {
     pub(super) over: watch::Sender<bool>,
 }
 
+/// Who is told of what goes over the wire.
+#[derive(Debug, Default)]
+pub(super) struct WireWatchers {
+    /// The application.
+    pub(super) raw_events: bool,
+    /// A file.
+    pub(super) recorder: Option<Recorder>,
+}
+
 type Work<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 type ToolResult = Result<ToolOutput, ToolError>;
 
@@ -57,7 +67,10 @@ pub(super) struct Driver {
     /// The MCP servers that agents have needed so far; ended with the session.
     servers: Arc<McpServers>,
     endpoint: Arc<Endpoint>,
+    /// Takes the endpoint's credentials out of what the server says.
+    scrub: Scrub,
     raw_events: bool,
+    recorder: Option<Recorder>,
     requests: mpsc::Receiver<Request>,
     events: mpsc::Sender<SessionEvent>,
     /// Taken when the session is open or has failed to open.
@@ -102,7 +115,7 @@ impl Driver {
         core: Core,
         agents: Arc<Agents>,
         endpoint: Endpoint,
-        raw_events: bool,
+        WireWatchers { raw_events, recorder }: WireWatchers,
         context: RunContext,
         channels: Channels,
     ) -> Self {
@@ -113,8 +126,10 @@ impl Driver {
             entered: false,
             agents,
             servers: Arc::default(),
+            scrub: endpoint.scrubber(),
             endpoint: Arc::new(endpoint),
             raw_events,
+            recorder,
             requests: channels.requests,
             events: channels.events,
             opened: Some(channels.opened),
@@ -240,18 +255,25 @@ impl Driver {
 
     fn handle_frame(&mut self, frame: &str) {
         if self.raw_events {
-            let event = serde_json::from_str(&self.endpoint.scrub(frame)).unwrap_or(Value::Null);
+            let event = self.raw_event(frame);
             self.deliver(SessionEvent::RawServerEvent { event });
         }
         match ServerEvent::parse(frame) {
-            Ok(event) if event.is_delta() || !self.endpoint.is_quoted_in(frame) => {
+            Ok(event) if event.is_delta() || !self.scrub.is_quoted_in(frame) => {
                 self.input(Input::Server(event));
             }
             _ => {
-                let clean = self.endpoint.scrub(frame);
+                let clean = self.scrub.clean(frame);
                 self.input(ServerEvent::parse(&clean).map_or_else(Input::Unreadable, Input::Server));
             }
         }
+    }
+
+    /// An event on the wire as it may be shown; null for what is none.
+    fn raw_event(&self, frame: &str) -> Value {
+        let mut event = serde_json::from_str(frame).unwrap_or(Value::Null);
+        self.scrub.clean_event(&mut event);
+        event
     }
 
     /// The connection has ended. What came before is heard first, whether or not a tool still runs in line.
@@ -260,7 +282,7 @@ impl Driver {
             self.handle_frame(&frame);
             self.carry_out_once();
         }
-        close.reason = self.endpoint.scrub(&close.reason);
+        close.reason = self.scrub.clean(&close.reason);
         self.input(Input::Closed(close));
     }
 
@@ -376,7 +398,7 @@ impl Driver {
             return;
         };
         if self.raw_events {
-            let event = serde_json::from_str(&frame).unwrap_or(Value::Null);
+            let event = self.raw_event(&frame);
             self.deliver(SessionEvent::RawClientEvent { event });
         }
         if let Some(connection) = &mut self.connection {
@@ -401,8 +423,10 @@ impl Driver {
     fn connect(&mut self, limit: Duration) {
         let endpoint = Arc::clone(&self.endpoint);
         let model = self.agents.settings.model.clone();
+        let recorder = self.recorder.clone();
         self.connecting = Some(Box::pin(async move {
-            Connection::open(&endpoint, &model, limit).await.map(Box::new)
+            let connection = Connection::open(&endpoint, &model, limit, recorder.as_ref()).await;
+            connection.map(Box::new)
         }));
     }
 

@@ -42,6 +42,9 @@ pub(super) struct Answer {
     reply: Reply,
     /// What has come and is not begun.
     next: Option<Next>,
+    /// A message that is whole, and is told to be so once the call after it has begun: the service's items overlap there
+    /// (protocol.md section 5.6).
+    commentary: Option<OutputItem>,
     current: Option<OutputItem>,
     /// Items already whole, as `response.done` lists them.
     finished: Vec<Value>,
@@ -136,6 +139,7 @@ impl Answer {
             delivery: settings.delivery(),
             reply: Vec::new().into(),
             next: None,
+            commentary: None,
             current: None,
             finished: Vec::new(),
             cost: Cost::default(),
@@ -197,6 +201,7 @@ impl Answer {
         if let Some(item) = &mut self.current
             && let Some(cost) = item.advance(into, out)
         {
+            self.close_commentary(conversation, out);
             if cost.audio > 0 && self.cost.output.audio == 0 {
                 self.tell_playing("started", out);
             }
@@ -269,8 +274,14 @@ impl Answer {
     }
 
     fn open_item(&mut self, begin: Begin, conversation: &mut Conversation, out: &mut Outbox) {
-        self.close_item(ItemStatus::Completed, conversation, out);
-        let (response_id, index) = (self.id.clone(), self.finished.len());
+        let is_overtaken = self.current.as_ref().is_some_and(OutputItem::is_message);
+        if is_overtaken && matches!(begin, Begin::Call(_)) {
+            self.commentary = self.current.take();
+        } else {
+            self.close_item(ItemStatus::Completed, conversation, out);
+        }
+        let index = self.finished.len() + usize::from(self.commentary.is_some());
+        let response_id = self.id.clone();
         let conversation = self.writes_to(conversation);
         let item = OutputItem::open(response_id, index, begin, self.delivery, conversation, out);
         self.current = Some(item);
@@ -283,7 +294,17 @@ impl Answer {
         }
     }
 
+    /// Closes the message that the call after it has overtaken.
+    fn close_commentary(&mut self, conversation: &mut Conversation, out: &mut Outbox) {
+        if let Some(item) = self.commentary.take() {
+            let item = item.close(ItemStatus::Completed, self.writes_to(conversation), out);
+            self.finished.push(item);
+        }
+    }
+
     fn close_item(&mut self, status: ItemStatus, conversation: &mut Conversation, out: &mut Outbox) {
+        // All its words were sent, whatever becomes of the call.
+        self.close_commentary(conversation, out);
         if let Some(item) = self.current.take() {
             let item = item.close(status, self.writes_to(conversation), out);
             self.finished.push(item);

@@ -18,38 +18,50 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::Options;
 use super::answer::{Answer, one_ready};
+use super::observer::Observer;
 use super::opening::{self, Opening};
 use super::outbox::{Break, Outbox};
 use super::peer::Peer;
+use super::replay;
+use super::{Faults, Options};
 
 /// What may wait for a client before nothing more is read from it.
 const READ_ON_BELOW: usize = 1 << 20;
 /// The close code of a server that goes away.
 const AWAY: u16 = 1001;
 /// How long a client may take to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Small, since most connections are idle or carry short frames.
 const READ_BUFFER: usize = 16 << 10;
 /// How often a client is pinged (protocol.md section 1.5).
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Serves one client to the end.
-pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch::Receiver<bool>) {
+pub(super) async fn run(
+    stream: TcpStream,
+    options: Arc<Options>,
+    observer: Observer,
+    stopped: watch::Receiver<bool>,
+) {
     // Frames are small and each is waited for.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    if let Some(replay) = &options.replay {
+        return replay::run(stream, config(&options), replay, &options, stopped).await;
+    }
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
         Ok(Ok((socket, Opening::Session(start)))) => {
-            let peer = Peer::open(&start, &options);
+            let peer = Peer::open(&start, &options, observer);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
-        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
+        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => {
+            refuse(socket, observer, &error, close_code).await
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("a client did not finish its handshake in time"),
     };
@@ -59,11 +71,14 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     }
 }
 
-async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Result<(Socket, Opening)> {
-    let config = WebSocketConfig::default()
+fn config(options: &Options) -> WebSocketConfig {
+    WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(options.limits.max_message_bytes))
-        .max_frame_size(Some(options.limits.max_message_bytes));
+        .max_frame_size(Some(options.limits.max_message_bytes))
+}
+
+async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Result<(Socket, Opening)> {
     let mut judged = None;
     #[expect(clippy::result_large_err, reason = "the WebSocket library asks for this type")]
     let judge = |request: &_, response| {
@@ -71,7 +86,7 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
         judged = Some(opening);
         Ok(response)
     };
-    let socket = accept_hdr_async_with_config(stream, judge, Some(config)).await?;
+    let socket = accept_hdr_async_with_config(stream, judge, Some(config(options))).await?;
     match judged {
         Some(opening) => Ok((socket, opening)),
         None => Err(tungstenite::Error::ConnectionClosed),
@@ -81,10 +96,11 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
 /// Says why in an error event, and closes with a code and a reason (protocol.md section 1.4).
 async fn refuse(
     mut socket: Socket,
+    observer: Observer,
     error: &crate::protocol::ApiError,
     close_code: u16,
 ) -> tungstenite::Result<()> {
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Faults::default(), observer);
     outbox.send_error(error);
     let reason = format!("{}.{}", error.kind, error.code());
     let close = close_frame(close_code, &reason);
@@ -192,7 +208,7 @@ impl<'a> Connection<'a> {
     fn receive(&mut self, message: Message) -> bool {
         match message {
             Message::Text(text) => self.peer.receive(&text),
-            Message::Binary(_) => self.peer.receive_binary(),
+            Message::Binary(bytes) => self.peer.receive_binary(bytes.len()),
             Message::Close(_) => return false,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, Faults, OpeningRefusal, Stopwatch, Transcriber};
+use super::{AutoBrain, Brain, EventLog, Faults, OpeningRefusal, Replay, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -20,9 +20,13 @@ pub struct Options {
     pub pace: Pace,
     /// What makes up the answers; [`AutoBrain`] unless set.
     pub brain: MakeBrain,
+    /// A recording to play instead; then neither brain nor key are asked for.
+    pub replay: Option<Replay>,
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
     /// set.
     pub transcriber: Arc<dyn Transcriber>,
+    /// Where all events are written, if they are to be.
+    pub event_log: Option<EventLog>,
     /// What is wrong with the server, for tests of clients; nothing unless set.
     pub faults: Faults,
     /// What one simulator may use.
@@ -45,7 +49,9 @@ impl Default for Options {
             max_session: Duration::from_secs(60 * 60),
             pace: Pace::default(),
             brain: Arc::new(|| Box::new(AutoBrain)),
+            replay: None,
             transcriber: Arc::new(Stopwatch),
+            event_log: None,
             faults: Faults::default(),
             limits: Limits::default(),
         }
@@ -59,6 +65,7 @@ impl fmt::Debug for Options {
             .field("refuse", &self.refuse)
             .field("max_session", &self.max_session)
             .field("pace", &self.pace)
+            .field("replay", &self.replay)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -10,6 +10,7 @@ use crate::protocol::ApiError;
 
 use super::fault::{Fault, Faults};
 use super::id;
+use super::observer::Observer;
 
 /// Frames that wait to be written, oldest first.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Outbox {
     faults: Faults,
     /// The last deltas, as many as are to come late.
     late: VecDeque<String>,
+    /// Sees every frame.
+    pub(super) observer: Observer,
 }
 
 #[derive(Debug)]
@@ -42,9 +45,10 @@ pub(super) enum Break {
 
 impl Outbox {
     /// An outbox whose frames have these faults.
-    pub(super) fn new(faults: Faults) -> Self {
+    pub(super) fn new(faults: Faults, observer: Observer) -> Self {
         Self {
             faults,
+            observer,
             ..Self::default()
         }
     }
@@ -58,7 +62,9 @@ impl Outbox {
             event.extend(fields);
         }
         self.faults.null(&mut event);
-        let frame = Value::Object(event).to_string();
+        let event = Value::Object(event);
+        let frame = event.to_string();
+        self.observer.count_event(&event);
         if kind.ends_with(".delta") {
             self.keep_late(&frame);
         }
@@ -116,6 +122,7 @@ impl Outbox {
     }
 
     fn push(&mut self, message: Message) {
+        self.observer.sent(&message);
         self.bytes += message.len();
         self.frames.push_back(Frame::Message(message));
     }
@@ -160,6 +167,10 @@ mod tests {
 
     use super::*;
 
+    fn faulty(faults: Faults) -> Outbox {
+        Outbox::new(faults, Observer::default())
+    }
+
     fn texts(outbox: &mut Outbox) -> Vec<Value> {
         let mut texts = Vec::new();
         while let Some(frame) = outbox.take() {
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn keys_are_null_however_deep_they_stand() {
-        let mut outbox = Outbox::new(Faults {
+        let mut outbox = faulty(Faults {
             null_keys: vec!["event_id".into(), "id".into()],
             ..Faults::default()
         });
@@ -184,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_last_deltas_come_once_more_after_the_end_and_what_is_named_comes_twice() {
-        let mut outbox = Outbox::new(Faults {
+        let mut outbox = faulty(Faults {
             late_deltas: 2,
             duplicate: vec!["response.done".into()],
             ..Faults::default()

@@ -14,6 +14,7 @@ use super::answer::{Answer, Cancel, Cost, Question};
 use super::brain::{Brain, Prompt};
 use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
+use super::observer::Observer;
 use super::opening::Start;
 use super::outbox::Outbox;
 use super::output_item::Delivery;
@@ -48,7 +49,7 @@ pub(super) struct Peer {
 
 impl Peer {
     /// A session, which greets with `session.created` unless it joins a call.
-    pub(super) fn open(start: &Start, options: &Options) -> Self {
+    pub(super) fn open(start: &Start, options: &Options, mut observer: Observer) -> Self {
         let expires = SystemTime::now() + options.lifetime();
         let expires_at = expires
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -59,6 +60,7 @@ impl Peer {
             Start::Call => Settings::of_call(expires_at),
             Start::Transcription => Settings::of_transcription(expires_at),
         };
+        observer.opened(settings.session_id());
         let mut peer = Self {
             settings,
             conversation: Conversation::new(id::new("conv_"), options.limits.max_conversation_bytes),
@@ -69,7 +71,7 @@ impl Peer {
             brain: (options.brain)(),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
-            outbox: Outbox::new(options.faults.clone()),
+            outbox: Outbox::new(options.faults.clone(), observer),
         };
         if !matches!(start, Start::Call) {
             peer.outbox
@@ -80,6 +82,7 @@ impl Peer {
 
     /// Takes in the text of one frame.
     pub(super) fn receive(&mut self, frame: &str) {
+        self.outbox.observer.received(frame);
         let (event_id, outcome) = match Request::parse(frame) {
             Ok(mut request) => (request.event_id.take(), self.perform(&request)),
             Err(BadRequest { event_id, refusal }) => (event_id, Err(refusal)),
@@ -91,7 +94,8 @@ impl Peer {
     }
 
     /// Takes in a frame that is not text.
-    pub(super) fn receive_binary(&mut self) {
+    pub(super) fn receive_binary(&mut self, bytes: usize) {
+        self.outbox.observer.received_binary(bytes);
         let message = "Expected a text WebSocket message; got a binary one. Send events as JSON text.";
         self.outbox.send_error(&refusal("invalid_event", message));
     }

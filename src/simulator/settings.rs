@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{AudioFormat, FunctionDefinition};
+use crate::protocol::{AudioFormat, FunctionDefinition, Id};
 
 use super::brain::ToolChoice;
 use super::id;
@@ -130,6 +130,10 @@ impl Settings {
     /// The session object for `session.created` and `session.updated`.
     pub(super) fn echo(&self) -> &Value {
         &self.session
+    }
+
+    pub(super) fn session_id(&self) -> Id {
+        self.session["id"].as_str().unwrap_or_default().into()
     }
 
     /// Lays a checked `session.update` over these settings.

@@ -12,9 +12,9 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::limit::{Head, OUTPUT_LIMIT, Tail};
-use super::scrub::Scrub;
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 use crate::context::{Template, Variables, render_encoded};
+use crate::scrub::Scrub;
 
 /// How much of the end of an answer an error quotes, in bytes.
 const ANSWER_TAIL: usize = 2 * 1024;

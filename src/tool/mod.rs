@@ -20,7 +20,6 @@ mod mcp;
 mod output;
 mod process_group;
 mod program;
-mod scrub;
 
 use std::pin::Pin;
 

@@ -17,7 +17,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::{CloseReason, ConnectError, Endpoint};
+use super::recorder::Tap;
+use super::{CloseReason, ConnectError, Endpoint, Recorder};
+use crate::recording::Side;
 
 /// The largest message taken: a retrieved item can hold minutes of audio (protocol.md, trap 14).
 const MAX_MESSAGE: usize = 64 << 20;
@@ -42,6 +44,8 @@ pub struct Connection {
     keep_alive: Interval,
     /// Whether nothing came in since that was asked: tells a quiet server from a dead one.
     awaiting_pong: bool,
+    /// Where a recorded connection tells what goes over it.
+    tap: Option<Tap>,
 }
 
 /// What comes in.
@@ -55,11 +59,31 @@ pub enum Incoming {
 
 impl Connection {
     /// Opens a WebSocket. The session is usable only when its first event has come: servers refuse after the
-    /// handshake, too (protocol.md section 1.4).
+    /// handshake, too (protocol.md section 1.4). What goes over it is written down by the recorder, if there is one.
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn open(endpoint: &Endpoint, model: &str, limit: Duration) -> Result<Self, ConnectError> {
+    pub async fn open(
+        endpoint: &Endpoint,
+        model: &str,
+        limit: Duration,
+        recorder: Option<&Recorder>,
+    ) -> Result<Self, ConnectError> {
+        let opened = Self::shake_hands(endpoint, model, limit).await;
+        match (opened, recorder) {
+            (Ok(connection), Some(recorder)) => Ok(Self {
+                tap: Some(recorder.tap(endpoint, model)),
+                ..connection
+            }),
+            (Err(error), Some(recorder)) => {
+                recorder.failed(endpoint, &error.to_string());
+                Err(error)
+            }
+            (opened, None) => opened,
+        }
+    }
+
+    async fn shake_hands(endpoint: &Endpoint, model: &str, limit: Duration) -> Result<Self, ConnectError> {
         let host = endpoint.host();
         let unreachable = |error: WsError| ConnectError::Unreachable {
             host: host.clone(),
@@ -102,6 +126,7 @@ impl Connection {
             unflushed: false,
             keep_alive,
             awaiting_pong: false,
+            tap: None,
         }
     }
 
@@ -145,7 +170,7 @@ impl Connection {
             // The server may have said why before it stopped listening, so what it sent is read first.
             return match self.poll_read(cx) {
                 Poll::Ready(incoming) => Poll::Ready(incoming),
-                Poll::Pending => Poll::Ready(Incoming::Closed(CloseReason::lost(plain_reason(&error)))),
+                Poll::Pending => Poll::Ready(self.lost(plain_reason(&error))),
             };
         }
         if let Poll::Ready(incoming) = self.poll_read(cx) {
@@ -160,6 +185,9 @@ impl Connection {
             if let Some(message) = self.outbox.pop_front() {
                 self.outbox_bytes = self.outbox_bytes.saturating_sub(message.len());
                 self.unflushed = true;
+                if let Message::Text(text) = &message {
+                    self.tell(Side::Client, text.as_ref());
+                }
                 Pin::new(&mut self.socket).start_send(message)?;
             }
         }
@@ -175,19 +203,45 @@ impl Connection {
             let message = ready!(Pin::new(&mut self.socket).poll_next(cx));
             self.awaiting_pong = false;
             return Poll::Ready(match message {
-                Some(Ok(Message::Text(text))) => Incoming::Frame(text),
+                Some(Ok(Message::Text(text))) => {
+                    self.tell(Side::Server, text.as_ref());
+                    Incoming::Frame(text)
+                }
                 // Some servers send their JSON in binary frames (protocol.md section 1.5). What is no text is no
                 // event either, which whoever reads it finds out.
-                Some(Ok(Message::Binary(bytes))) => Incoming::Frame(
-                    Utf8Bytes::try_from(bytes.clone())
-                        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()),
-                ),
-                Some(Ok(Message::Close(frame))) => Incoming::Closed(CloseReason::from_frame(frame)),
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.tell(Side::Server, &bytes);
+                    Incoming::Frame(
+                        Utf8Bytes::try_from(bytes.clone())
+                            .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()),
+                    )
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    self.closed(Some(Side::Server), CloseReason::from_frame(frame))
+                }
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => Incoming::Closed(CloseReason::lost(plain_reason(&error))),
-                None => Incoming::Closed(CloseReason::lost("the connection ended without a close frame")),
+                Some(Err(error)) => self.lost(plain_reason(&error)),
+                None => self.lost("the connection ended without a close frame"),
             });
         }
+    }
+
+    /// Has a frame written down, if the connection is recorded.
+    fn tell(&self, from: Side, payload: &Bytes) {
+        if let Some(tap) = &self.tap {
+            tap.frame(from, payload.clone());
+        }
+    }
+
+    fn closed(&mut self, by: Option<Side>, close: CloseReason) -> Incoming {
+        if let Some(tap) = &mut self.tap {
+            tap.closed(by, &close);
+        }
+        Incoming::Closed(close)
+    }
+
+    fn lost(&mut self, reason: impl Into<String>) -> Incoming {
+        self.closed(None, CloseReason::lost(reason))
     }
 
     /// Asks for a sign of life now and then; a server that gives none for a whole interval is gone.
@@ -196,12 +250,12 @@ impl Connection {
             if self.awaiting_pong {
                 let silence = self.keep_alive.period();
                 let reason = format!("no sign of life from the server for {} s", silence.as_secs());
-                return Poll::Ready(Incoming::Closed(CloseReason::lost(reason)));
+                return Poll::Ready(self.lost(reason));
             }
             self.awaiting_pong = true;
             self.outbox.push_back(Message::Ping(Bytes::new()));
             if let Poll::Ready(Err(error)) = self.poll_write(cx) {
-                return Poll::Ready(Incoming::Closed(CloseReason::lost(plain_reason(&error))));
+                return Poll::Ready(self.lost(plain_reason(&error)));
             }
         }
         Poll::Pending
@@ -217,6 +271,12 @@ impl Connection {
         let _ = timeout(CLOSE_LIMIT, async {
             // If the server has closed, nothing more can be written, but its close frame is still to be answered.
             let _ = poll_fn(|cx| self.poll_write(cx)).await;
+            if let Some(tap) = &mut self.tap {
+                tap.closed(
+                    Some(Side::Client),
+                    &CloseReason::from_frame(Some(goodbye.clone())),
+                );
+            }
             self.socket.close(Some(goodbye)).await?;
             while !matches!(poll_fn(|cx| self.poll_read(cx)).await, Incoming::Closed(_)) {}
             Ok::<_, WsError>(())

@@ -2,6 +2,7 @@ use std::fmt;
 
 use url::Url;
 
+use crate::scrub::Scrub;
 use crate::secret::Secret;
 
 /// Where sessions connect when nothing else is said.
@@ -180,13 +181,14 @@ impl Endpoint {
 
     /// `text` without any of the credentials: a server may quote them back.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        self.credentials()
-            .fold(text.to_owned(), |text, secret| text.replace(&secret, "***"))
+        self.scrubber().clean(text)
     }
 
-    /// Whether `text` holds any of the credentials.
-    pub(crate) fn is_quoted_in(&self, text: &str) -> bool {
-        self.credentials().any(|secret| text.contains(&secret))
+    /// What takes the credentials out of all that comes of this server.
+    pub(crate) fn scrubber(&self) -> Scrub {
+        let mut scrub = Scrub::default();
+        self.credentials().for_each(|secret| scrub.hide(&secret));
+        scrub
     }
 
     /// What must be shown nowhere: the key, headers that are credentials without the word before them, and a key in
@@ -489,7 +491,7 @@ mod tests {
             .unwrap()
             .with_key(Secret::new("x").unwrap());
         assert_eq!(placeholder.scrub("six boxes"), "six boxes");
-        assert!(!placeholder.is_quoted_in("six boxes"));
+        assert!(!placeholder.scrubber().is_quoted_in("six boxes"));
     }
 
     #[test]

@@ -11,10 +11,14 @@ use clap::{
 };
 use realtime_run::trace::TraceId;
 
+mod recordings;
 mod traces;
+
+use realtime_run::simulator::OpeningRefusal;
 
 use super::trace::TraceTarget;
 use super::{context, duration, pairs};
+pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{HtmlArgs, ListArgs, ShowArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
@@ -55,6 +59,7 @@ What goes where:
 
 Exit codes:
   0    it worked
+  1    a client deviated from the recording that was replayed
   2    the command line or an agent file is wrong
   3    the connection, the server or a turn failed
   4    time ran out (--timeout, --turn-timeout)
@@ -112,8 +117,23 @@ pub struct SimulateArgs {
     /// The address; one that is not of this machine alone lets others in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
+    /// How fast spoken answers come: in the time they take to play, or as fast as the client reads
+    #[arg(long, value_name = "PACE", default_value = "fast")]
+    pub pace: Pace,
+    /// How long a session may last before the server ends it with `session_expired`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "60m")]
+    pub max_session: Duration,
+    /// Let no client in: invalid_api_key, missing_model, invalid_model, beta_api_shape_disabled, insufficient_quota, or a
+    /// status as http-429
+    #[arg(long, value_name = "CASE")]
+    pub refuse: Option<OpeningRefusal>,
+    /// Write all events of both sides to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub log_events: Option<PathBuf>,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
+    #[command(flatten)]
+    pub replay: ReplayArgs,
 }
 
 /// How a simulated server behaves, whoever its clients are.
@@ -121,7 +141,7 @@ pub struct SimulateArgs {
 #[command(next_help_heading = "Simulator")]
 pub struct SimulatorArgs {
     /// What the simulated server says and does wrong, from a scenario file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub scenario: Option<PathBuf>,
 }
 
@@ -134,6 +154,10 @@ pub struct RunArgs {
     pub turns: TurnArgs,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+    #[command(flatten)]
+    pub record: RecordArgs,
     #[command(flatten)]
     pub simulator: SimulatorArgs,
     #[command(flatten)]
@@ -264,6 +288,13 @@ pub struct OutputArgs {
     /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+}
+
+/// How fast a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pace {
+    Realtime,
+    Fast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

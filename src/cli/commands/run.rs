@@ -22,7 +22,9 @@ use crate::cli::overrides;
 use crate::cli::pairs;
 use crate::cli::printer::Printer;
 use crate::cli::prompt::Prompt;
+use crate::cli::record::Recording;
 use crate::cli::render::{Renderer, Text};
+use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
 use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
@@ -39,7 +41,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         .map_err(Failure::usage)?;
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
-    let server = Server::choose(args)?;
+    let replaying = Replaying::load(&args.replay, printer)?;
+    let server = Server::choose(args, replaying.as_ref())?;
     let key = trace_key(&args.server, &server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
     let printer = if targets.has_stdout() {
@@ -47,6 +50,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     } else {
         printer.clone()
     };
+    let recording = Recording::start(&args.record, &args.replay)?;
     let trace = RunTrace::start(&targets, &args.trace, &file.tracing, key, printer.output())?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,6 +69,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         destinations: targets.names(),
         traced: targets != Targets::Disabled,
         trace: &trace,
+        recording: recording.as_ref(),
         printer: &printer,
     };
     let mut signals = listen(&runtime)?;
@@ -79,6 +84,10 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     if !args.format.json {
         trace.show(&printer);
     }
+    if let Some(recording) = recording {
+        recording.finish(&printer);
+    }
+    let status = replaying.map_or(status, |replaying| replaying.finish(status, &printer));
     trace.finish(&mut signals, &printer);
     Ok(status)
 }
@@ -91,21 +100,28 @@ fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
 /// The other side of the session.
 enum Server {
     /// A simulator that the program starts itself.
-    Simulated(Options),
+    Simulated(Box<Options>),
     /// A server that is there already.
     At(Endpoint),
 }
 
 impl Server {
-    fn choose(args: &RunArgs) -> Result<Self, Failure> {
+    fn choose(args: &RunArgs, replaying: Option<&Replaying>) -> Result<Self, Failure> {
         let simulated = &args.simulator;
         let args = &args.server;
         if args.simulate {
-            return Ok(Self::Simulated(simulator::options(simulated)?));
+            return Ok(Self::Simulated(Box::new(Options {
+                replay: replaying.map(Replaying::replay),
+                ..simulator::options(simulated)?
+            })));
         }
         if simulated.scenario.is_some() {
             let error = anyhow!("--scenario says what a simulated server does; add --simulate");
             return Err(Failure::usage(error));
+        }
+        if replaying.is_some() {
+            let message = "`--replay` is for a simulated server: add `--simulate`";
+            return Err(Failure::usage(anyhow!(message)));
         }
         let headers: anyhow::Result<_> = args.header.iter().map(|header| pairs::header(header)).collect();
         let options = EndpointOptions {
@@ -134,6 +150,7 @@ struct Run<'a> {
     destinations: String,
     traced: bool,
     trace: &'a RunTrace,
+    recording: Option<&'a Recording>,
     printer: &'a Printer,
 }
 
@@ -148,7 +165,7 @@ impl Run<'_> {
         let (simulator, endpoint) = match server {
             Server::At(endpoint) => (None, endpoint),
             Server::Simulated(options) => {
-                let simulator = Simulator::bind_with(("127.0.0.1", 0), options)
+                let simulator = Simulator::bind_with(("127.0.0.1", 0), *options)
                     .await
                     .context("the simulator cannot listen on a port of this machine")
                     .map_err(Failure::broken)?;
@@ -189,6 +206,9 @@ impl Run<'_> {
         let mut session = Session::builder(agents).endpoint(endpoint).raw_events(raw);
         if !self.traced {
             session = session.without_tracing();
+        }
+        if let Some(recording) = self.recording {
+            session = session.record(recording.recorder.clone());
         }
         let opening = Instant::now();
         tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");

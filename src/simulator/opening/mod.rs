@@ -77,13 +77,18 @@ pub(super) fn judge(
             }
         }
     };
+    agree_on_protocol(request, &mut response);
+    Ok((opening, response))
+}
+
+/// Takes the subprotocol that browsers ask for.
+pub(super) fn agree_on_protocol(request: &Request, response: &mut Response) {
     if protocols(request.headers()).any(|protocol| protocol == PROTOCOL) {
         let header = HeaderValue::from_static(PROTOCOL);
         response
             .headers_mut()
             .insert(header::SEC_WEBSOCKET_PROTOCOL, header);
     }
-    Ok((opening, response))
 }
 
 fn start(

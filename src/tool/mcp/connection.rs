@@ -16,7 +16,7 @@ use super::process::Process;
 use super::server::McpCommand;
 use super::tool::Way;
 use super::{McpError, McpServer, McpTool, McpTransport, cause, http};
-use crate::tool::scrub::Scrub;
+use crate::scrub::Scrub;
 use crate::trace::{Context, Span, SpanData, SpanError};
 
 /// How long leaving a server in good order may take.

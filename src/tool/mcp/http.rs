@@ -7,8 +7,8 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 
 use super::server::McpHttp;
+use crate::scrub::Scrub;
 use crate::tool;
-use crate::tool::scrub::Scrub;
 
 /// How often a request may be sent elsewhere on the same server.
 const MAX_REDIRECTS: usize = 5;

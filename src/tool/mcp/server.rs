@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use url::Url;
 
 use crate::context::{Condition, TemplateError, Variables};
+use crate::scrub::Scrub;
 use crate::tool::Approval;
 use crate::tool::program::Program;
-use crate::tool::scrub::Scrub;
 
 /// An MCP server: how to reach it, and what is wanted of it. The fields are those of `[mcp_servers.NAME]` in an agent
 /// file.

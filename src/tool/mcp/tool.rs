@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::{McpServer, answer, cause};
-use crate::tool::scrub::Scrub;
+use crate::scrub::Scrub;
 use crate::tool::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 
 /// The longest description that the Realtime API takes, in characters (protocol.md, limits).
