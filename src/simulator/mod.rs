@@ -39,7 +39,7 @@ mod usage;
 mod vad;
 mod words;
 
-pub use brain::{AutoBrain, Brain, CutOff, Output, Pen, Prompt, Reply, ToolChoice};
+pub use brain::{AutoBrain, Brain, CutOff, Llm, LlmError, Output, Pen, Prompt, Reply, ToolChoice};
 pub use event_log::{EventLog, Logged};
 pub use fault::{Fault, Faults};
 pub use handle::Simulator;

@@ -143,6 +143,18 @@ pub struct SimulatorArgs {
     /// What the simulated server says and does wrong, from a scenario file
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub scenario: Option<PathBuf>,
+    /// A server with OpenAI's chat completions whose model answers, such as http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL", requires = "llm_model", conflicts_with_all = ["scenario", "replay"])]
+    pub llm: Option<String>,
+    /// With --llm: the model
+    #[arg(long, value_name = "MODEL", requires = "llm")]
+    pub llm_model: Option<String>,
+    /// With --llm: the environment variable that holds the key, if the server wants one
+    #[arg(long, value_name = "NAME", requires = "llm")]
+    pub llm_key_env: Option<String>,
+    /// With --llm: how long the model may be silent [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "llm")]
+    pub llm_timeout: Option<Duration>,
 }
 
 /// Everything about a run.

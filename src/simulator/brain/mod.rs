@@ -3,10 +3,12 @@
 mod arguments;
 mod auto;
 mod fit;
+mod llm;
 mod reply;
 mod turn;
 
 pub use auto::AutoBrain;
+pub use llm::{Llm, LlmError};
 pub use reply::{Pen, Reply};
 pub(super) use turn::{Last, Turn};
 
