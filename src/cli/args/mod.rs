@@ -141,7 +141,7 @@ pub struct SimulateArgs {
 #[command(next_help_heading = "Simulator")]
 pub struct SimulatorArgs {
     /// What the simulated server says and does wrong, from a scenario file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub scenario: Option<PathBuf>,
 }
 

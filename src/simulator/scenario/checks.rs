@@ -3,11 +3,11 @@
 
 use regex::Regex;
 
-use crate::file::{Content, Diagnostic, Node, misspelt, quoted};
+use crate::file::{Content, Diagnostic, Node, quoted};
 use crate::simulator::opening::OpeningRefusal;
 
 /// The keys of which an action has one: what happens.
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 11] = [
     "say",
     "call",
     "hand_off",
@@ -18,9 +18,8 @@ const ACTIONS: [&str; 10] = [
     "send_binary",
     "huge_item_bytes",
     "close",
+    "deaf_ms",
 ];
-/// The one that does not fit into the list above, since it is about reading.
-const DEAF: &str = "deaf_ms";
 /// The keys that go with others.
 const COMPANIONS: [(&str, &[&str]); 3] = [
     ("pace_ms", &["say"]),
@@ -67,7 +66,7 @@ fn condition(when: &Node) -> Option<Diagnostic> {
         return None;
     }
     match given(when, &TRIGGERS).as_slice() {
-        [] if !TRIGGERS.iter().any(|key| misspelt(when, key)) => Some(
+        [] if when.entries().next().is_none() => Some(
             Diagnostic::at(when.span.clone(), "nothing says when this step fits").help(format!(
                 "give one of {}; or leave `when` out for a step that always fits",
                 quoted(&TRIGGERS)
@@ -105,13 +104,17 @@ fn action(action: &Node) -> Vec<Diagnostic> {
     if !is_table(action) {
         return mistakes;
     }
-    let keys: Vec<&str> = ACTIONS.into_iter().chain([DEAF]).collect();
-    let done = given(action, &[&ACTIONS[..], &[DEAF]].concat());
+    let done = given(action, &ACTIONS);
     match done.as_slice() {
-        [] if !keys.iter().any(|key| misspelt(action, key)) => mistakes.push(
-            Diagnostic::at(action.span.clone(), "nothing happens here")
-                .help(format!("give one of {}", quoted(&keys))),
-        ),
+        [] if action
+            .entries()
+            .all(|(key, _)| COMPANIONS.iter().any(|(known, _)| *known == key)) =>
+        {
+            mistakes.push(
+                Diagnostic::at(action.span.clone(), "nothing happens here")
+                    .help(format!("give one of {}", quoted(&ACTIONS))),
+            )
+        }
         [(one, _), (other, node), ..] => mistakes.push(both(one, other, node).help(format!(
             "each has braces of its own: `then = [{{ {one} = … }}, {{ {other} = … }}]`"
         ))),
@@ -122,7 +125,7 @@ fn action(action: &Node) -> Vec<Diagnostic> {
             && !done.is_empty()
             && given(action, with).is_empty()
         {
-            let message = format!("`{companion}` goes with {}", quoted(with));
+            let message = format!("`{companion}` goes with {}", quoted(with).replace(", ", " or "));
             mistakes.push(Diagnostic::at(node.key_span.clone(), message));
         }
     }
@@ -196,10 +199,7 @@ fn order(actions: &[Node]) -> Option<Diagnostic> {
 fn name(action: &Node) -> Option<&str> {
     match action.text() {
         Some(word) => Some(&word.value),
-        None => given(action, &ACTIONS)
-            .first()
-            .map(|(name, _)| *name)
-            .or(Some(DEAF)),
+        None => given(action, &ACTIONS).first().map(|(name, _)| *name),
     }
 }
 
