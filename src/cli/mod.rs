@@ -12,6 +12,7 @@ mod context;
 mod conversation;
 mod duration;
 mod exit;
+mod glyphs;
 mod logs;
 mod output;
 mod overrides;

@@ -17,7 +17,7 @@ mod traces;
 use super::trace::TraceTarget;
 use super::{context, duration, pairs};
 pub use recordings::{RecordArgs, ReplayArgs};
-pub use traces::{ListArgs, TracesArgs, TracesCommand};
+pub use traces::{HtmlArgs, ListArgs, ShowArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -240,7 +240,7 @@ pub struct OutputArgs {
     /// Log to stderr; -vv and -vvv log more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// When to colour what goes to stderr; auto is on a terminal, unless NO_COLOR is set
+    /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
 }
