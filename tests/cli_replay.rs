@@ -364,7 +364,16 @@ output = "It is foggy and 12 degrees in London."
     ];
     for (name, question, answer) in cases {
         let path = format!("{RECORDINGS}/{name}.jsonl");
-        let outcome = agent.run(["--simulate", "--replay", &path, "--lenient", "-m", question]);
+        let outcome = agent.run([
+            "--simulate",
+            "--timeout",
+            "60s",
+            "--replay",
+            &path,
+            "--lenient",
+            "-m",
+            question,
+        ]);
         assert_eq!(
             (outcome.code, outcome.stdout.as_str()),
             (Some(0), answer),
