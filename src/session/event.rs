@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::HistoryItem;
 use crate::protocol::{ApiError, Id, ResponseStatus, TranscriptionTotals, TranscriptionUsage, Usage};
+use crate::tool::GuardrailPlace;
 use crate::transport::CloseReason;
 
 /// What happens in a session, as the application hears of it.
@@ -157,6 +158,22 @@ pub enum SessionEvent {
         /// What went wrong, if anything did.
         error: Option<String>,
     },
+    /// A guardrail objects.
+    Guardrail {
+        /// The guardrail.
+        guardrail: String,
+        /// The agent whose words, or whose call, it objects to.
+        agent: String,
+        /// What it looked at.
+        #[serde(rename = "where")]
+        place: GuardrailPlace,
+        /// Why, in the guardrail's words.
+        message: Option<String>,
+        /// The answer, where it objects to words.
+        response_id: Option<Id>,
+        /// The call, where it objects to one or to what came of it.
+        call_id: Option<String>,
+    },
     /// Another agent is in charge.
     Handoff {
         /// The agent before.
@@ -249,6 +266,13 @@ pub enum EndReason {
         /// What it said.
         error: Box<ApiError>,
     },
+    /// A guardrail wants the run to end.
+    Guardrail {
+        /// The guardrail.
+        guardrail: String,
+        /// Why, in the guardrail's words.
+        message: Option<String>,
+    },
     /// The session's own task was stopped: aborted, or its runtime ended.
     Aborted,
 }
@@ -260,6 +284,10 @@ impl std::fmt::Display for EndReason {
             Self::ServerClosed { close } => write!(f, "the server closed the session ({close})"),
             Self::Lost { close } => write!(f, "the connection was lost ({close})"),
             Self::Failed { error } => write!(f, "the server ended the session: {error}"),
+            Self::Guardrail { guardrail, message } => {
+                write!(f, "the guardrail `{guardrail}` ended the session")?;
+                message.iter().try_for_each(|message| write!(f, ": {message}"))
+            }
             Self::Aborted => f.write_str("the session was aborted"),
         }
     }

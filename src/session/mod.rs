@@ -11,6 +11,7 @@ mod driver;
 mod error;
 mod event;
 mod handle;
+mod tasks;
 
 pub use builder::SessionBuilder;
 pub use core::HistoryItem;

@@ -4,13 +4,15 @@
 //! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
 //! program ([`CommandTool`]), a request over HTTP ([`HttpTool`]), a ready answer ([`OutputTool`]), the end of the
 //! session ([`EndSessionTool`]), a tool of an MCP server ([`McpTool`]). What holds for all of them (arguments are
-//! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`].
+//! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`]. What watches over tools, and
+//! over what models say, is in `guardrail`.
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
 mod command;
 mod end_session;
 mod function;
+mod guardrail;
 mod http;
 mod limit;
 mod managed;
@@ -29,6 +31,11 @@ use crate::context::{RunContext, TemplateError, Variables};
 pub use command::CommandTool;
 pub use end_session::EndSessionTool;
 pub use function::FunctionTool;
+pub(crate) use guardrail::look;
+pub use guardrail::{
+    Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture, GuardrailPlace,
+    InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrail, Verdict,
+};
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
 pub use managed::ManagedTool;

@@ -24,6 +24,7 @@ mod speech;
 mod tests;
 mod transcription;
 mod turn;
+mod watch;
 
 use std::collections::VecDeque;
 
@@ -32,7 +33,7 @@ use serde_json::Value;
 use self::calls::Calls;
 use self::charge::Charge;
 use self::entry::Phase;
-pub(super) use self::exchange::{CoreOptions, Input, Output, ToolRun};
+pub(super) use self::exchange::{CheckId, CoreOptions, GuardrailRun, Input, Output, ToolRun};
 use self::generation::Generations;
 pub use self::history::HistoryItem;
 use self::history::{Change, History};
@@ -42,6 +43,7 @@ use self::sequencer::{Sequencer, own_id};
 use self::speech::Speeches;
 use self::transcription::Transcriptions;
 use self::turn::Turn;
+use self::watch::Watch;
 use super::SessionEvent;
 use super::command::Command;
 use crate::protocol::{
@@ -78,6 +80,7 @@ pub(crate) struct Core {
     generations: Generations,
     speeches: Speeches,
     transcriptions: Transcriptions,
+    watch: Watch,
     turn: Turn,
     /// Whether the session ends with this turn, as the model wishes.
     is_ending: bool,
@@ -112,6 +115,7 @@ impl Core {
             generations: Generations::default(),
             speeches: Speeches::default(),
             transcriptions: Transcriptions::default(),
+            watch: Watch::default(),
             turn: Turn::default(),
             is_ending: false,
             usage: Usage::default(),
@@ -137,6 +141,7 @@ impl Core {
             Input::Connected(result) => self.on_connected(result),
             Input::Command(command) => self.on_command(command),
             Input::ToolDone { call_id, result } => self.on_tool_done(&call_id, result),
+            Input::GuardrailDone { id, result } => self.on_checked(id, result),
             Input::Closed(close) => self.on_closed(close),
             Input::Aborted => self.abort(),
             Input::Time => self.on_time(),
@@ -347,8 +352,12 @@ impl Core {
                 self.outputs.push_back(Output::Send(event_id, event));
             }
         }
-        let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
+        let busy = self.sequencer.is_busy()
+            || self.calls.are_open()
+            || self.charge.is_changing()
+            || self.watch.is_waited_for();
         if let Some((status, reason)) = self.turn.update(busy) {
+            self.watch.turn_ends();
             self.emit(SessionEvent::TurnEnd { status, reason });
             if self.is_ending {
                 self.close();

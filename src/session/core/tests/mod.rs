@@ -3,6 +3,7 @@
 mod doings;
 mod ending;
 mod entry;
+mod guardrails;
 mod handoff;
 mod history;
 mod interruption;
@@ -21,7 +22,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use crate::session::{EndReason, SessionError};
-use crate::tool::{FunctionTool, McpServers, ToolError, ToolOutput};
+use crate::tool::{
+    Debounce, FunctionGuardrail, FunctionTool, GuardrailError, McpServers, Subject, ToolError, ToolOutput,
+    Verdict,
+};
 use crate::trace::{
     Context, MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
 };
@@ -41,6 +45,7 @@ struct Rig {
     /// Events for the application that the test has not looked at.
     events: Vec<SessionEvent>,
     runs: Vec<ToolRun>,
+    checks: Vec<GuardrailRun>,
     switched: Vec<(u64, Result<(), SessionError>)>,
     opened: bool,
     failed: Option<SessionError>,
@@ -126,6 +131,7 @@ impl Rig {
             sent: Vec::new(),
             events: Vec::new(),
             runs: Vec::new(),
+            checks: Vec::new(),
             switched: Vec::new(),
             opened: false,
             failed: None,
@@ -176,6 +182,7 @@ impl Rig {
                 }
                 Output::Emit(event) => self.events.push(event),
                 Output::RunTool(run) => self.runs.push(*run),
+                Output::RunGuardrail(run) => self.checks.push(*run),
                 Output::Switched { ticket, result } => self.switched.push((ticket, result)),
                 Output::Opened => self.opened = true,
                 Output::Failed(error) => self.failed = Some(error),
@@ -305,6 +312,13 @@ impl Rig {
     fn tool_failed(&mut self, call_id: &str, error: &str) {
         let (call_id, result) = (call_id.to_owned(), Err(ToolError::new(error)));
         self.input(Input::ToolDone { call_id, result });
+    }
+
+    /// What the guardrail that was asked first, of those not answered yet, says.
+    fn judge(&mut self, verdict: Verdict) {
+        let id = self.checks.remove(0).id;
+        let result = Ok(verdict);
+        self.input(Input::GuardrailDone { id, result });
     }
 
     /// The types of what was sent since the test last looked.

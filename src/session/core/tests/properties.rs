@@ -131,11 +131,10 @@ struct World {
 
 impl World {
     fn new(mangle: bool, begins_by_itself: bool, in_line_tools: bool) -> Self {
-        let agents = if in_line_tools {
-            in_line(agents())
-        } else {
-            agents()
-        };
+        let guardrail = FunctionGuardrail::new("polite", |_| async { unreachable!("the world answers") });
+        let mut agents = agents().output_guardrail(guardrail);
+        agents.guardrail_debounce = Debounce::Characters(1);
+        let agents = if in_line_tools { in_line(agents) } else { agents };
         Self {
             rig: Rig::open_with(agents),
             server: Server {
@@ -149,7 +148,7 @@ impl World {
     }
 
     fn step(&mut self, (kind, mood): (u8, u8)) {
-        match kind % 12 {
+        match kind % 13 {
             0 => self.rig.say("hello"),
             1 => self.rig.command(Command::Interrupt),
             2 => self
@@ -163,6 +162,7 @@ impl World {
                 .say(json!({"type": "input_audio_buffer.speech_started", "item_id": "u"})),
             8 | 9 => self.client_hears(mood),
             10 => self.a_tool_ends(mood),
+            11 => self.a_check_ends(mood),
             _ => {
                 self.rig.wait(ms(u64::from(mood) * 10));
                 self.rig.input(Input::Time);
@@ -225,14 +225,30 @@ impl World {
         }
     }
 
+    fn a_check_ends(&mut self, mood: u8) {
+        if self.rig.checks.is_empty() {
+            return;
+        }
+        let place = usize::from(mood) % self.rig.checks.len();
+        let id = self.rig.checks.swap_remove(place).id;
+        let result = match mood % 8 {
+            0 if self.mangle => Ok(Verdict::Stop(None)),
+            1 | 2 => Ok(Verdict::Reject(None)),
+            3 => Err(GuardrailError::new("it can't tell")),
+            _ => Ok(Verdict::Pass),
+        };
+        self.rig.input(Input::GuardrailDone { id, result });
+    }
+
     /// Lets everything under way come to its end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let is_quiet = self.unheard.is_empty() && self.server.said.is_empty() && self.rig.runs.is_empty();
-            if is_quiet && self.server.running.is_none() {
+            let is_quiet = self.unheard.is_empty() && self.server.said.is_empty();
+            let is_idle = self.rig.runs.is_empty() && self.rig.checks.is_empty();
+            if is_quiet && is_idle && self.server.running.is_none() {
                 return;
             }
-            for kind in [3, 5, 8, 10] {
+            for kind in [3, 5, 8, 10, 11] {
                 self.step((kind, 4)); // no call, no refusal, an intact frame
             }
         }
@@ -267,7 +283,7 @@ proptest! {
         world.settle();
         let core = &world.rig.core;
         prop_assert!(!core.sequencer.is_busy(), "{:?}", core.sequencer);
-        prop_assert!(!core.calls.are_open() && !core.charge.is_changing());
+        prop_assert!(!core.calls.are_open() && !core.charge.is_changing() && !core.watch.is_waited_for());
         let turn = world.rig.events.iter().rev().find_map(|event| match event {
             SessionEvent::TurnEnd { .. } => Some(true),
             SessionEvent::AgentStart { .. } | SessionEvent::ToolStart { .. } => Some(false),
