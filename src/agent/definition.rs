@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::names;
 use crate::context::{Condition, Template};
 use crate::protocol::Voice;
@@ -35,6 +37,9 @@ pub struct Agent {
     /// Its voice, where it is not the session's. A server refuses to change the voice once the model has
     /// spoken, so agents that hand over to each other need the same.
     pub voice: Option<Voice>,
+    /// A prompt stored with the provider, where it is not the session's: an object with `id`, and `version` and
+    /// `variables` if it has them. With one, the agent may do without instructions.
+    pub prompt: Option<Value>,
 }
 
 impl Agent {
@@ -49,6 +54,7 @@ impl Agent {
             mcp_servers: Vec::new(),
             output_guardrails: Vec::new(),
             voice: None,
+            prompt: None,
         }
     }
 
@@ -112,6 +118,13 @@ impl Agent {
         self.voice = Some(voice);
         self
     }
+
+    /// Sets a prompt stored with the provider; see [`Agent::prompt`](#structfield.prompt).
+    #[must_use]
+    pub fn prompt(mut self, prompt: Value) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
 }
 
 impl fmt::Debug for Agent {
@@ -127,6 +140,7 @@ impl fmt::Debug for Agent {
             .field("mcp_servers", &self.mcp_servers)
             .field("output_guardrails", &guardrails)
             .field("voice", &self.voice)
+            .field("prompt", &self.prompt)
             .finish()
     }
 }

@@ -61,10 +61,17 @@ impl ResolvedAgent {
         let handoffs = self.handoffs.iter().map(ResolvedHandoff::definition);
         SessionConfig {
             model: None,
-            instructions: Some(self.instructions.clone()),
+            instructions: self.own_instructions(),
             tools: Some(tools.chain(handoffs).collect()),
             ..self.settings.config.clone()
         }
+    }
+
+    /// The instructions, unless they are left to a stored prompt.
+    fn own_instructions(&self) -> Option<String> {
+        let has_prompt = matches!(self.settings.config.prompt, Some(Some(_)));
+        let are_left = self.instructions.is_empty() && has_prompt;
+        (!are_left).then(|| self.instructions.clone())
     }
 
     /// The tools by the names the model sees, without handoffs (span rule M3).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::record::JsonMap;
@@ -12,7 +12,7 @@ use super::time::Timestamp;
 ///
 /// Serialized it is the `span_data` object of the wire form: `type`, then the fields in this order, absent ones as
 /// `null`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SpanData {
@@ -118,7 +118,7 @@ pub enum SpanData {
 }
 
 /// Audio in a span. Its bytes stay out unless the application asks for them: then `data` is base64, else empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioContent {
     /// The audio in base64, or nothing.
     pub data: String,
@@ -257,7 +257,7 @@ impl SpanData {
 }
 
 /// What went wrong in the work a span covers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpanError {
     /// What happened, for a person.
     pub message: String,

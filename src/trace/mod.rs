@@ -36,8 +36,10 @@ mod context;
 mod data;
 mod export;
 mod id;
+pub mod keys;
 mod memory;
 mod processor;
+mod read;
 mod record;
 mod span;
 mod time;
@@ -53,6 +55,7 @@ pub use export::{
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
 pub use processor::{Loss, ShutdownReport, SpanProcessor};
+pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use span::Span;
 pub use time::Timestamp;

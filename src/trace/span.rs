@@ -3,10 +3,12 @@
 use std::iter::repeat_n;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::context::Context;
 use super::data::{SpanData, SpanError};
 use super::id::SpanId;
-use super::record::{JsonMap, SpanRecord};
+use super::record::SpanRecord;
 use super::time::Timestamp;
 use super::tracer::ActiveTrace;
 
@@ -91,9 +93,12 @@ impl Span {
         self.with_record(|record| record.error = Some(Box::new(error)));
     }
 
-    /// Sets what else the application tells about the work; the last call holds.
-    pub fn set_metadata(&mut self, metadata: JsonMap) {
-        self.with_record(|record| record.metadata = Some(Box::new(metadata)));
+    /// Tells one thing more about the work, under a name of the application's choice or of [`keys`](super::keys).
+    pub fn set_metadata(&mut self, key: &str, value: impl Into<Value>) {
+        self.with_record(|record| {
+            let metadata = record.metadata.get_or_insert_default();
+            metadata.insert(key.to_owned(), value.into());
+        });
     }
 
     /// Finishes the span now.

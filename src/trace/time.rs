@@ -1,11 +1,12 @@
 //! Points in time as spans carry them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Add;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The last representable moment: 9999-12-30T22:00:00Z, the end of what RFC 3339 can write everywhere.
 const LAST_MICROS: u64 = 253_402_207_200_000_000;
@@ -87,6 +88,18 @@ impl Serialize for Timestamp {
     }
 }
 
+impl<'de> Deserialize<'de> for Timestamp {
+    /// Any RFC 3339 time since the Unix epoch; what is finer than a microsecond is cut off.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let moment: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        let micros = u64::try_from(moment.as_microsecond());
+        micros
+            .map(Self::from_micros)
+            .map_err(|_| serde::de::Error::custom(format_args!("{text} is before 1970")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +133,23 @@ mod tests {
             Timestamp::from_micros(951_782_399_999_999).to_string(),
             "2000-02-28T23:59:59.999999+00:00",
         );
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_what_others_write() {
+        let read = |text: &str| serde_json::from_value::<Timestamp>(text.into());
+        let moment = Timestamp::from_micros(1_767_323_045_250_001);
+        assert_eq!(read(&moment.to_string()).unwrap(), moment);
+        let whole = Timestamp::from_micros(1_767_323_045_000_000);
+        assert_eq!(read("2026-01-02T03:04:05+00:00").unwrap(), whole);
+        assert_eq!(
+            read("2026-01-02T04:04:05Z").unwrap(),
+            whole + Duration::from_secs(3600)
+        );
+        assert_eq!(read("2026-01-02T04:04:05.0000009+01:00").unwrap(), whole);
+        for wrong in ["", "yesterday", "1969-12-31T23:59:59Z", "2026-01-02"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

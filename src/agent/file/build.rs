@@ -69,10 +69,12 @@ fn agent(
     let instructions = section
         .instructions
         .or_else(from_file)
+        .or_else(|| section.prompt.as_ref().map(|_| String::new()))
         .ok_or("an agent has no instructions")?;
     let mut agent = Agent::new(name).instructions_template(Template::new(instructions)?);
     agent.handoff_description = section.handoff_description;
     agent.voice = section.voice;
+    agent.prompt = section.prompt.map(serde_json::to_value).transpose()?;
     for entry in section.handoffs {
         agent = agent.handoff(handoff(entry.into(), tools)?);
     }

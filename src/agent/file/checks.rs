@@ -215,7 +215,9 @@ impl<'a> Checks<'a> {
                 .help("keep one of them"),
             ),
             (None, None)
-                if matches!(agent.content, Content::Table(_)) && !misspelt(agent, "instructions") =>
+                if matches!(agent.content, Content::Table(_))
+                    && agent.get("prompt").is_none()
+                    && !misspelt(agent, "instructions") =>
             {
                 self.report(
                     Diagnostic::at(

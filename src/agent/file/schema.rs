@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::mcp::McpServerSection;
-use super::session::SessionSection;
+use super::session::{Prompt, SessionSection};
 use crate::protocol::Voice;
 
 /// Agents for the OpenAI Realtime API, and what they share.
@@ -76,6 +76,8 @@ pub(super) struct AgentSection {
     pub mcp_servers: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
+    /// A prompt stored with the provider, in place of the session's. With one, instructions may be left out.
+    pub prompt: Option<Prompt>,
 }
 
 /// An agent that can take over.

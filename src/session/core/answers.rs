@@ -40,6 +40,7 @@ impl Core {
             Standing::Outside => Id::from(&**item_id),
             Standing::Live => self.keep_words(item_id, *content_index, delta, spoken),
         };
+        self.note_content(response_id);
         self.watch_words(response_id, &item_id, delta);
         let (content_index, delta) = (*content_index, delta.to_string());
         self.emit(if spoken {
@@ -79,6 +80,7 @@ impl Core {
             Ok(audio) => {
                 if self.speeches.is_other(&item_id) {
                     let response_id = response_id.cloned();
+                    self.note_content(&delta.response_id);
                     self.begin_speech(&item_id, response_id);
                 }
                 let content_index = delta.content_index;

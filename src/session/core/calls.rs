@@ -15,7 +15,7 @@ use crate::protocol::{
 };
 use crate::session::SessionEvent;
 use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
-use crate::trace::{Span, SpanData, SpanError, Timestamp};
+use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
 /// Tools that may run at once; a model, or a server in its name, could otherwise start any number.
 const MAX_RUNNING: usize = 256;
@@ -248,15 +248,15 @@ impl Core {
             return Span::noop();
         }
         let (name, input) = (call.name.clone(), Some(call.arguments.clone()));
-        scope.span_at(
-            SpanData::Function {
-                name,
-                input,
-                output: None,
-                mcp_data: mcp_server.map(|server| json!({"server": server})),
-            },
-            self.now,
-        )
+        let data = SpanData::Function {
+            name,
+            input,
+            output: None,
+            mcp_data: mcp_server.map(|server| json!({"server": server})),
+        };
+        let mut span = scope.span_at(data, self.now);
+        span.set_metadata(keys::CALL_ID, call.call_id.as_str());
+        span
     }
 
     /// Does not run a call, and says so to the model, to the application and in a span.

@@ -8,7 +8,7 @@ use super::messages::{self, message};
 use super::{Core, HistoryItem};
 use crate::agent::ResolvedAgent;
 use crate::protocol::{Id, Item, ItemStatus, Message, Response, ResponseStatus, Role, Usage};
-use crate::trace::{Span, SpanData, SpanError};
+use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
 /// Items that wait for the answer they go into, at the most; the oldest are left out, and counted.
 const MAX_WAITING: usize = 64;
@@ -19,6 +19,8 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Generations {
     /// What came into the conversation since an answer last began.
     waiting: Input,
+    /// When the user's turn had ended that no answer has begun to yet.
+    turn_ended_at: Option<Timestamp>,
     open: Vec<Generation>,
 }
 
@@ -38,6 +40,8 @@ struct Generation {
     span: Span,
     input: Input,
     voice: Option<Value>,
+    /// Whether any of it has come.
+    has_content: bool,
 }
 
 impl Generations {
@@ -93,8 +97,7 @@ impl Generation {
     fn write_input(&mut self) {
         let Input { messages, left_out } = std::mem::take(&mut self.input);
         if left_out > 0 {
-            let left_out = Map::from_iter([("input_messages_left_out".to_owned(), left_out.into())]);
-            self.span.set_metadata(left_out);
+            self.span.set_metadata(keys::INPUT_LEFT_OUT, left_out);
         }
         self.span.update(|data| {
             if let SpanData::Generation { input, .. } = data {
@@ -142,6 +145,23 @@ impl Core {
         self.generations.hear(item_id, words);
     }
 
+    /// The user has had their turn: from now on they wait for an answer.
+    pub(super) fn note_turn_end(&mut self) {
+        self.generations.turn_ended_at = Some(self.now);
+    }
+
+    /// Some of an answer has come. Asked for each delta, so the common case is short.
+    pub(super) fn note_content(&mut self, response_id: &str) {
+        // Some servers do not say which answer something is of.
+        let own = |own: &&mut Generation| response_id.is_empty() || own.id.as_deref() == Some(response_id);
+        if let Some(generation) = self.generations.open.iter_mut().find(own)
+            && !std::mem::replace(&mut generation.has_content, true)
+        {
+            let now = self.now.to_string();
+            generation.span.set_metadata(keys::FIRST_CONTENT_AT, now);
+        }
+    }
+
     /// An answer has begun: its span starts, under the agent in charge (span rule P3). One outside the conversation
     /// leaves what waits to the next one inside.
     pub(super) fn begin_generation(&mut self, response: &Response, in_conversation: bool) {
@@ -168,15 +188,23 @@ impl Core {
             model_config: model_config(response, voice.as_ref()),
             usage: None,
         };
-        let input = match in_conversation {
-            true => std::mem::take(&mut self.generations.waiting),
-            false => Input::default(),
-        };
+        let mut span = self.charge.context().span_at(data, self.now);
+        if let Some(id) = &response.id {
+            span.set_metadata(keys::RESPONSE_ID, id.as_str());
+        }
+        let mut input = Input::default();
+        if in_conversation {
+            input = std::mem::take(&mut self.generations.waiting);
+            if let Some(ended_at) = self.generations.turn_ended_at.take() {
+                span.set_metadata(keys::TURN_ENDED_AT, ended_at.to_string());
+            }
+        }
         self.generations.open.push(Generation {
             id: response.id.clone(),
-            span: self.charge.context().span_at(data, self.now),
+            span,
             input,
             voice,
+            has_content: false,
         });
     }
 

@@ -214,6 +214,7 @@ impl Core {
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
             ServerEvent::SpeechStopped(item) => {
                 let (item_id, audio_end_ms) = (item.item_id, item.audio_end_ms);
+                self.note_turn_end();
                 self.emit(SessionEvent::SpeechStopped {
                     item_id,
                     audio_end_ms,
@@ -251,13 +252,17 @@ impl Core {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Message(content) => self.say(content),
+            Command::Message(content) => {
+                self.note_turn_end();
+                self.say(content);
+            }
             Command::Audio { audio, commit } => {
                 for start in (0..audio.len()).step_by(AUDIO_CHUNK) {
                     let chunk = audio.slice(start..audio.len().min(start + AUDIO_CHUNK));
                     self.send("audio", ClientEvent::AudioAppend { audio: chunk });
                 }
                 if commit {
+                    self.note_turn_end();
                     self.send("commit", ClientEvent::AudioCommit);
                     self.sequencer.request();
                 }

@@ -96,6 +96,9 @@ impl Core {
             };
             self.begin_generation(&response, true);
         }
+        if let Item::FunctionCall(_) = &item {
+            self.note_content(response_id.as_deref().unwrap_or_default());
+        }
         if let Item::Message(message) = item
             && let Some(item_id) = message.id
         {

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Core;
 use crate::protocol::{ApiError, Id, TranscriptionUsage};
-use crate::trace::{AudioContent, Span, SpanData, SpanError};
+use crate::trace::{AudioContent, Span, SpanData, SpanError, keys};
 
 /// Open spans at the most; a server that never ends its transcriptions has the oldest ended for it.
 const MAX_OPEN: usize = 64;
@@ -86,7 +86,7 @@ impl Core {
         });
         if let Some(usage) = usage.and_then(|usage| serde_json::to_value(usage).ok()) {
             // The kind of span has no place of its own for it.
-            span.set_metadata(Map::from_iter([("usage".to_owned(), usage)]));
+            span.set_metadata(keys::USAGE, usage);
         }
         span.finish_at(self.now);
     }

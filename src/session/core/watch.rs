@@ -14,7 +14,7 @@ use crate::agent::ResolvedAgent;
 use crate::protocol::{Id, Item, Part, Response, ResponseStatus};
 use crate::session::{EndReason, SessionEvent};
 use crate::tool::{Debounce, GuardrailCheck, GuardrailError, GuardrailPlace, Subject, Verdict};
-use crate::trace::{Span, SpanData, SpanError, Timestamp};
+use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
 /// Answers that are watched at once at the most; the oldest of more is given up.
 const MAX_ANSWERS: usize = 64;
@@ -287,11 +287,13 @@ impl Core {
         (look.is_looking, look.seen) = (true, answer.text.len());
         let own = &answer.agent.output_guardrails[guardrail];
         let scope = self.charge.context();
-        let begin = || match scope.is_recording() {
-            true => scope.span_at(SpanData::guardrail(own.name()), self.now),
-            false => Span::noop(),
-        };
-        let span = look.span.get_or_insert_with(begin);
+        let span = look.span.get_or_insert_with(|| {
+            let mut span = scope.span_at(SpanData::guardrail(own.name()), self.now);
+            if let Some(id) = &answer.response_id {
+                span.set_metadata(keys::RESPONSE_ID, id.as_str());
+            }
+            span
+        });
         let text = answer.text.clone();
         let run = GuardrailRun {
             id: CheckId::Answer {

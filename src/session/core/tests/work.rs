@@ -143,6 +143,57 @@ fn calls_come_out_and_their_outputs_go_in() {
 }
 
 #[test]
+fn a_generation_tells_its_id_how_long_the_user_waited_and_when_it_began_to_show() {
+    let mut rig = Rig::open();
+    rig.say("hi");
+    let asked = rig.now;
+    rig.wait(ms(30));
+    rig.created("r1");
+    rig.wait(ms(50));
+    rig.transcript("r1", "a", "hel");
+    let shown = rig.now;
+    rig.wait(ms(5));
+    rig.transcript("r1", "a", "lo");
+    rig.done("r1");
+    rig.created("r2");
+    rig.wait(ms(5));
+    let call = call_item("c", "weather", "{}");
+    rig.server(json!({"type": "response.output_item.added", "response_id": "r2", "item": call}));
+    let called = rig.now;
+    rig.done("r2");
+    let told: Vec<Value> = rig
+        .kind("generation")
+        .iter()
+        .map(|span| serde_json::to_value(&span.metadata).unwrap())
+        .collect();
+    let first = json!({"response_id": "r1", "turn_ended_at": asked, "first_content_at": shown});
+    let second = json!({"response_id": "r2", "first_content_at": called});
+    assert_eq!(told, [first, second], "only the first answer is one to the user");
+}
+
+#[test]
+fn a_spoken_turn_ends_when_the_user_stops_or_when_their_sound_is_committed() {
+    let mut rig = Rig::open();
+    rig.server(json!({"type": "input_audio_buffer.speech_stopped", "item_id": "u"}));
+    let stopped = rig.now;
+    rig.wait(ms(20));
+    rig.speaks("r1", "a");
+    rig.done("r1");
+    let audio = vec![0; 4800].into();
+    rig.command(Command::Audio { audio, commit: true });
+    let committed = rig.now;
+    rig.wait(ms(20));
+    rig.created("r2");
+    rig.done("r2");
+    let told: Vec<Value> = rig
+        .kind("generation")
+        .iter()
+        .map(|span| span.metadata.as_ref().unwrap()["turn_ended_at"].clone())
+        .collect();
+    assert_eq!(told, [json!(stopped), json!(committed)]);
+}
+
+#[test]
 fn what_the_user_said_is_told_as_soon_as_it_is_known() {
     let mut rig = Rig::open();
     for (response, known_in_time) in [("r1", true), ("r2", false)] {

@@ -293,7 +293,7 @@ fn the_harness_id_of_a_trace_is_on_its_spans() {
     )
     .finish_at(tick(3));
     let mut last = span(&root, 4, SpanData::agent("with metadata"));
-    last.set_metadata(object(json!({"extra": 1})));
+    last.set_metadata("extra", 1);
     last.finish_at(tick(5));
     let expected = json!({ "data": recorded }).to_string();
     assert_eq!(

@@ -1,0 +1,15 @@
+//! Names of what spans tell in their metadata: what the fields of their kind have no place for.
+
+/// Of a function span: the model's id of the call.
+pub const CALL_ID: &str = "call_id";
+/// Of a generation span, and of one of a guardrail that looked at an answer: the server's id of the response.
+pub const RESPONSE_ID: &str = "response_id";
+/// Of a generation span: when the user's turn that it answers had ended, in RFC 3339. Only on the first answer to a
+/// turn.
+pub const TURN_ENDED_AT: &str = "turn_ended_at";
+/// Of a generation span: when the first word, sound or call of it came, in RFC 3339.
+pub const FIRST_CONTENT_AT: &str = "first_content_at";
+/// Of a generation span: how many messages went in before those that are told.
+pub const INPUT_LEFT_OUT: &str = "input_messages_left_out";
+/// Of a transcription span: what transcribing cost.
+pub const USAGE: &str = "usage";
