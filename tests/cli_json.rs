@@ -26,6 +26,10 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("input_audio_timeout_triggered", &["item_id"]),
     ("tool_start", &["agent", "tool", "call_id", "arguments"]),
     ("tool_end", &["agent", "tool", "call_id", "output", "error"]),
+    (
+        "guardrail",
+        &["guardrail", "agent", "where", "message", "response_id", "call_id"],
+    ),
     ("handoff", &["from", "to"]),
     ("history_added", &["item"]),
     ("history_updated", &["item"]),
@@ -33,6 +37,7 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("usage", &["response_id", "usage"]),
     ("turn_end", &["status", "reason"]),
     ("error", &["error"]),
+    ("warning", &["message"]),
     ("raw_server_event", &["event"]),
     ("raw_client_event", &["event"]),
     (

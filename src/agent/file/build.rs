@@ -8,6 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::guardrails::Guardrails;
 use super::schema::{AgentSection, ArgumentsPlace, FileContent, HandoffSection, HttpSection, ToolSection};
 use super::{AgentFile, TracingSettings};
 use crate::agent::{Agent, Agents, Handoff};
@@ -28,6 +29,7 @@ pub(super) fn build(
     texts: &HashMap<String, String>,
     directory: &Path,
 ) -> Result<AgentFile, Overlooked> {
+    let guardrails = Guardrails::new(content.guardrails, directory)?;
     let tools = Tools::new(content.tools, directory)?;
     let mut servers = HashMap::new();
     for (name, section) in content.mcp_servers {
@@ -36,7 +38,7 @@ pub(super) fn build(
     let mut sections = content
         .agents
         .into_iter()
-        .map(|(name, section)| agent(name, section, texts, &tools, &servers));
+        .map(|(name, section)| agent(name, section, texts, &tools, &servers, &guardrails));
     let first = sections.next().ok_or("there is no agent")??;
     let mut agents = Agents::new(first).settings(content.session.into_settings()?);
     for agent in sections {
@@ -45,6 +47,8 @@ pub(super) fn build(
     for tool in tools.made.into_values() {
         agents = agents.with_spare_tool(tool);
     }
+    agents.output_guardrails = guardrails.get(&content.output_guardrails)?;
+    agents.guardrail_debounce = content.guardrail_debounce.map(Into::into).unwrap_or_default();
     agents.context = Value::Object(content.context);
     agents.tool_error_message = content.tool_error_message.map(Template::new).transpose()?;
     if let Some(start) = content.start {
@@ -64,6 +68,7 @@ fn agent(
     texts: &HashMap<String, String>,
     tools: &Tools<'_>,
     servers: &HashMap<String, Arc<McpServer>>,
+    guardrails: &Guardrails,
 ) -> Result<Agent, Overlooked> {
     let from_file = || texts.get(section.instructions_file.as_deref()?).cloned();
     let instructions = section
@@ -75,6 +80,7 @@ fn agent(
     agent.handoff_description = section.handoff_description;
     agent.voice = section.voice;
     agent.prompt = section.prompt.map(serde_json::to_value).transpose()?;
+    agent.output_guardrails = guardrails.get(&section.output_guardrails)?;
     for entry in section.handoffs {
         agent = agent.handoff(handoff(entry.into(), tools)?);
     }

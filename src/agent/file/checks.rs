@@ -26,6 +26,7 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
         findings: Findings::default(),
     };
     checks.start();
+    checks.guardrails(root, "output_guardrails");
     for (name, agent) in section(root, "agents") {
         checks.agent(name, agent);
     }
@@ -95,7 +96,7 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Whether there is the agent, the tool or the MCP server that is referred to; if not, that is a mistake.
+    /// Whether there is the agent, the tool, the MCP server or the guardrail that is referred to; if not, that is a mistake.
     fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
         let words = what.replace("mcp_", "MCP ");
         let section = self.root.get(&format!("{what}s"));
@@ -138,6 +139,7 @@ impl<'a> Checks<'a> {
             }
         }
         self.mcp_servers(agent);
+        self.guardrails(agent, "output_guardrails");
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
             self.handoff(handoff, &mut visible);
         }
@@ -149,6 +151,17 @@ impl<'a> Checks<'a> {
         for server in servers.filter_map(Reference::new) {
             if self.require(&server, "mcp_server") {
                 let twice = seen.add(server.name, &server, "MCP server");
+                self.findings.mistakes.extend(twice);
+            }
+        }
+    }
+
+    fn guardrails(&mut self, table: &'a Node, key: &str) {
+        let mut seen = Visible::default();
+        let guardrails = table.get(key).into_iter().flat_map(Node::items);
+        for guardrail in guardrails.filter_map(Reference::new) {
+            if self.require(&guardrail, "guardrail") {
+                let twice = seen.add(guardrail.name, &guardrail, "guardrail");
                 self.findings.mistakes.extend(twice);
             }
         }

@@ -2,14 +2,14 @@
 //!
 //! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree that knows
 //! where each value stands (`document`), with values from the environment put in (`environment`); its shape is
-//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `tools`, `mcp`, `parameters`,
-//! `templates`), and agents are
-//! made of it (`build`).
+//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `tools`, `mcp`, `guardrails`,
+//! `parameters`, `templates`), and agents are made of it (`build`).
 
 mod build;
 mod checks;
 mod document;
 mod environment;
+mod guardrails;
 mod hints;
 mod mcp;
 mod parameters;
@@ -108,6 +108,7 @@ fn read(
     mistakes.extend(structure::check(&root));
     let findings = checks::check(&root, directory);
     mistakes.extend(findings.mistakes);
+    mistakes.extend(guardrails::check(&root, text));
     mistakes.extend(templates::check(&root, text, &findings.texts));
     if !mistakes.is_empty() {
         return None;

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::guardrails::{DebounceEntry, GuardrailSection};
 use super::mcp::McpServerSection;
 use super::session::{Prompt, SessionSection};
 use crate::protocol::Voice;
@@ -42,6 +43,16 @@ pub(super) struct FileContent {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, McpServerSection>")]
     pub mcp_servers: IndexMap<String, McpServerSection>,
+    /// What watches over what all agents say, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
+    /// When guardrails look at an answer that goes on: each time that so many characters have come, 100 if absent, or
+    /// `"end"` for only at its end. At its end they look in any case.
+    pub guardrail_debounce: Option<DebounceEntry>,
+    /// Guardrails, each under its name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, GuardrailSection>")]
+    pub guardrails: IndexMap<String, GuardrailSection>,
 }
 
 /// How a run is named in its trace.
@@ -74,6 +85,9 @@ pub(super) struct AgentSection {
     /// The MCP servers whose tools it can call, each defined under `[mcp_servers.NAME]`.
     #[serde(default)]
     pub mcp_servers: Vec<String>,
+    /// What watches over what it says, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
     /// A prompt stored with the provider, in place of the session's. With one, instructions may be left out.

@@ -2,6 +2,7 @@
 
 use realtime_run::protocol::{Id, ResponseStatus};
 use realtime_run::session::SessionEvent;
+use realtime_run::tool::GuardrailPlace;
 
 use crate::cli::printer::Printer;
 use crate::cli::style::in_one_line;
@@ -70,6 +71,19 @@ impl Text {
                     }
                 });
             }
+            SessionEvent::Guardrail {
+                guardrail,
+                place,
+                message,
+                ..
+            } => {
+                let name = paint.name(&in_one_line(guardrail, SHOWN));
+                let what = paint.error(stopped(*place));
+                let why = message.as_deref().map_or_else(String::new, |message| {
+                    format!(": {}", paint.dim(&in_one_line(message, SHOWN)))
+                });
+                printer.note(&format!("  guardrail {name} {what}{why}"));
+            }
             SessionEvent::Handoff { from, to } => {
                 let [from, to] = [from, to].map(|agent| paint.name(&in_one_line(agent, SHOWN)));
                 printer.note(&format!("  handoff {from} → {to}"));
@@ -121,4 +135,13 @@ impl Text {
 pub fn message(message: &str, printer: &Printer) {
     let message = in_one_line(message, SHOWN);
     printer.note(&printer.paint().bold(&format!("> {message}")));
+}
+
+/// What a guardrail did when it objected.
+fn stopped(place: GuardrailPlace) -> &'static str {
+    match place {
+        GuardrailPlace::Output => "stopped the answer",
+        GuardrailPlace::ToolInput => "stopped the call",
+        GuardrailPlace::ToolOutput => "withheld what the tool answered",
+    }
 }

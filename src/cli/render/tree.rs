@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use realtime_run::trace::{SpanId, SpanRecord, TraceRecord};
+use realtime_run::trace::{SpanData, SpanId, SpanRecord, TraceRecord};
 
 use crate::cli::duration;
 use crate::cli::style::{Paint, in_one_line};
@@ -82,8 +82,12 @@ impl Tree<'_> {
                 in_one_line(&error.message, SHOWN)
             )
         });
+        let triggered = match span.data {
+            SpanData::Guardrail { triggered: true, .. } => format!("  {}", self.paint.error("triggered")),
+            _ => String::new(),
+        };
         format!(
-            "{} {name}  {}{error}",
+            "{} {name}  {}{triggered}{error}",
             span.data.kind(),
             self.paint.dim(&duration)
         )
@@ -115,6 +119,13 @@ mod tests {
             .context()
             .span_at(SpanData::function("early"), at(10))
             .finish_at(at(40));
+        let mut guardrail = triage.context().span_at(SpanData::guardrail("polite"), at(40));
+        guardrail.update(|data| {
+            if let SpanData::Guardrail { triggered, .. } = data {
+                *triggered = true;
+            }
+        });
+        guardrail.finish_at(at(45));
         triage.finish_at(at(50));
         trace
             .context()
@@ -125,7 +136,8 @@ mod tests {
         trace_00000000000000000000000000000000 Concierge  1.25 s
         ├─ agent Triage  50 ms
         │  ├─ function early  30 ms
-        │  └─ function look�up  10 ms  error: no such invoice
+        │  ├─ function look�up  10 ms  error: no such invoice
+        │  └─ guardrail polite  5 ms  triggered
         └─ agent Billing  1.20 s
         ");
     }
