@@ -54,11 +54,14 @@ async fn run(agents: Agents, words: &[&str]) -> Vec<SessionEvent> {
     events
 }
 
-/// The tools that ran, with what the model was told, and the handoffs.
+/// The tools that ran and the guardrails that objected, with what the model was told, and the handoffs.
 fn deeds(events: &[SessionEvent]) -> Vec<String> {
     let deed = |event: &SessionEvent| match event {
         SessionEvent::ToolEnd { tool, output, .. } => Some(format!("{tool}: {output}")),
         SessionEvent::Handoff { from, to } => Some(format!("{from} → {to}")),
+        SessionEvent::Guardrail {
+            guardrail, message, ..
+        } => Some(format!("{guardrail}: {}", message.as_deref().unwrap_or_default())),
         SessionEvent::Error { error } => Some(format!("error: {error}")),
         _ => None,
     };
@@ -196,4 +199,15 @@ async fn the_agent_hangs_up_after_its_goodbye() {
         panic!("no end")
     };
     assert_eq!(*reason, EndReason::Closed);
+}
+
+#[tokio::test]
+async fn a_guardrail_cuts_the_agent_off_and_tells_it_why() {
+    let events = run(load("guardrails.toml"), &["My card is 4111 1111 1111 1111"]).await;
+    assert_eq!(
+        deeds(&events),
+        [
+            "no_card_numbers: Never say a card number. Apologise, and speak of the card by its last four digits."
+        ]
+    );
 }

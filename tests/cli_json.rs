@@ -131,6 +131,32 @@ fn events_tell_what_happened() {
 }
 
 #[test]
+fn the_objection_of_a_guardrail_is_an_event_and_may_be_the_end() {
+    for (on_trip, code, end) in [("reject", 0, "closed"), ("stop", 3, "guardrail")] {
+        let agent = Agent::new(&format!(
+            "output_guardrails = ['polite']\n[agents.A]\ninstructions = 'Talk.'\n\
+             [guardrails.polite]\npattern = 'damn'\non_trip = '{on_trip}'\nmessage = 'Be kind.'"
+        ));
+        let outcome = agent.run(["--simulate", "--json", "-m", "damn it"]);
+        assert_eq!(outcome.code, Some(code));
+        outcome.json().iter().for_each(assert_documented);
+        let events = outcome.json();
+        let find = |kind: &str| events.iter().find(|event| event["type"] == kind).unwrap();
+        let guardrail = find("guardrail");
+        assert_eq!(
+            (
+                &guardrail["guardrail"],
+                &guardrail["where"],
+                &guardrail["message"]
+            ),
+            (&"polite".into(), &"output".into(), &"Be kind.".into())
+        );
+        assert!(guardrail["response_id"].is_string());
+        assert_eq!(find("session_end")["reason"]["kind"], end);
+    }
+}
+
+#[test]
 fn trouble_still_goes_to_stderr() {
     let outcome = Agent::weather().run(["--url", "ws://127.0.0.1:1", "--json", "-m", "hi"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(3), ""));
