@@ -27,6 +27,9 @@ pub struct Agents {
     /// What models are told of a tool's failure, unless the tool has words of its own: a template with `tool` and
     /// `error`.
     pub tool_error_message: Option<Template>,
+    /// What models are told of a call that was not approved, unless the tool has words of its own: a template with
+    /// `tool`.
+    pub tool_refusal_message: Option<Template>,
     /// What watches over what every agent says.
     pub output_guardrails: Vec<Arc<dyn Guardrail>>,
     /// When guardrails look at an answer that goes on.
@@ -53,6 +56,7 @@ impl Agents {
             settings: SessionSettings::default(),
             context: Value::Object(Map::new()),
             tool_error_message: None,
+            tool_refusal_message: None,
             output_guardrails: Vec::new(),
             guardrail_debounce: Debounce::default(),
             spare_tools: Vec::new(),
@@ -206,6 +210,7 @@ impl Agents {
             guardrail_debounce: self.guardrail_debounce,
             settings,
             tool_error_message: self.tool_error_message.clone(),
+            tool_refusal_message: self.tool_refusal_message.clone(),
             warnings: Vec::new(),
         };
         mcp::add_tools(&mut resolved, agent, &variables, servers).await?;

@@ -157,7 +157,8 @@ pub struct Handoff {
     /// When the agent that is taking charge has it; always if none.
     pub when: Option<Condition>,
     /// What runs before the other agent takes over, with the input that the model gives; if it fails, so does the
-    /// handoff (span rule L6). Its parameters are those of the handoff, which has none without it.
+    /// handoff (span rule L6), and so it does if the call needs approval, for which no handoff waits. Its parameters are
+    /// those of the handoff, which has none without it.
     pub on_handoff: Option<Arc<dyn Tool>>,
 }
 

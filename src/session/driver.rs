@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::command::Command;
 use super::core::{CheckId, Core, GuardrailRun, Input, Output, ToolRun};
-use super::handle::Request;
+use super::handle::{Reply, Request};
 use super::tasks::Tasks;
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
@@ -53,7 +53,7 @@ pub(super) struct Driver {
     /// When the driver woke: frames that lay ready together came at the same time.
     now: Timestamp,
     agents: Arc<Agents>,
-    /// What the run knows; the session's own, since tools may change it.
+    /// What the run knows, as the core and its tools know it.
     context: RunContext,
     /// Whether the starting agent has been resolved: what is overridden for the run holds only for that.
     entered: bool,
@@ -78,8 +78,8 @@ pub(super) struct Driver {
     tools: Tasks<String, ToolResult>,
     /// By the checks that they make.
     guardrails: Tasks<CheckId, Judgement>,
-    /// Who waits for another agent to take charge.
-    switches: HashMap<u64, oneshot::Sender<Result<(), SessionError>>>,
+    /// Who waits to hear what became of a wish.
+    replies: HashMap<u64, Reply>,
     next_ticket: u64,
     /// Events for which the application's queue has no room yet. While there are any, nothing more is read from the
     /// server: it is made to wait, and nothing is lost.
@@ -108,12 +108,13 @@ impl Driver {
         agents: Arc<Agents>,
         endpoint: Endpoint,
         raw_events: bool,
+        context: RunContext,
         channels: Channels,
     ) -> Self {
         Self {
             core,
             now: Timestamp::now(),
-            context: RunContext::new(agents.context.clone()),
+            context,
             entered: false,
             agents,
             servers: Arc::default(),
@@ -129,7 +130,7 @@ impl Driver {
             connection: None,
             tools: Tasks::new(),
             guardrails: Tasks::new(),
-            switches: HashMap::new(),
+            replies: HashMap::new(),
             next_ticket: 0,
             undelivered: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -291,15 +292,32 @@ impl Driver {
         match request {
             Request::Command(command) => self.input(Input::Command(command)),
             Request::UpdateAgent { agent, reply } => {
-                let ticket = self.next_ticket;
-                self.next_ticket += 1;
-                self.switches.insert(ticket, reply);
+                let ticket = self.ticket(reply);
                 self.input(Input::Command(Command::UpdateAgent { agent, ticket }));
+            }
+            Request::Decide {
+                call_id,
+                decision,
+                reply,
+            } => {
+                let ticket = self.ticket(reply);
+                self.input(Input::Command(Command::Decide {
+                    call_id,
+                    decision,
+                    ticket,
+                }));
             }
             Request::History { reply } => {
                 let _ = reply.send(self.core.history().cloned().collect());
             }
         }
+    }
+
+    fn ticket(&mut self, reply: Reply) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.replies.insert(ticket, reply);
+        ticket
     }
 
     /// Ends the session, after all that was asked of it before as far as the server still takes it. Requests wait
@@ -332,8 +350,8 @@ impl Driver {
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
                 Output::RunGuardrail(run) => self.run_guardrail(*run),
-                Output::Switched { ticket, result } => {
-                    if let Some(reply) = self.switches.remove(&ticket) {
+                Output::Reply { ticket, result } => {
+                    if let Some(reply) = self.replies.remove(&ticket) {
                         let _ = reply.send(result);
                     }
                 }
@@ -393,15 +411,13 @@ impl Driver {
     fn run_tool(&mut self, run: ToolRun) {
         let ToolRun { tool, call, scope } = run;
         let call_id = call.call_id.clone();
-        let call = call.context(self.context.clone());
         self.tools
             .spawn(call_id, scope.scope(async move { tool.call(call).await }));
     }
 
     /// The same for a guardrail.
     fn run_guardrail(&mut self, run: GuardrailRun) {
-        let check = run.check.context(self.context.clone());
-        let looking = async move { look(&*run.guardrail, check).await };
+        let looking = async move { look(&*run.guardrail, run.check).await };
         self.guardrails.spawn(run.id, run.scope.scope(looking));
     }
 
@@ -420,7 +436,7 @@ impl Driver {
             connection.close().await;
         }
         self.servers.close().await;
-        self.switches.clear();
+        self.replies.clear();
         self.over.send_replace(true);
         (self.events.clone(), std::mem::take(&mut self.undelivered))
     }

@@ -7,6 +7,7 @@
 mod builder;
 mod command;
 mod core;
+mod decision;
 mod driver;
 mod error;
 mod event;
@@ -15,6 +16,7 @@ mod tasks;
 
 pub use builder::SessionBuilder;
 pub use core::HistoryItem;
+pub use decision::Decision;
 pub use error::SessionError;
 pub use event::{EndReason, SessionEvent};
 pub use handle::{Session, SessionHandle};

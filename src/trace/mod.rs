@@ -42,6 +42,7 @@ mod processor;
 mod read;
 mod record;
 mod span;
+mod store;
 mod time;
 mod tracer;
 
@@ -49,8 +50,8 @@ pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, Item, OpenAiExporter, RetryPolicy, SpanExporter,
-    StdoutExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, Item, JsonLinesExporter, OpenAiExporter, RetryPolicy,
+    SpanExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
@@ -58,5 +59,6 @@ pub use processor::{Loss, ShutdownReport, SpanProcessor};
 pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use span::Span;
+pub use store::{Delivery, Destination, RunContent, StoreLimits, StoredRun, TraceStore, UnreadableRun};
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};

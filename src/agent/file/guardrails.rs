@@ -11,11 +11,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::build::Overlooked;
-use super::document::{Content, Node};
 use super::templates::Place;
-use super::{misspelt, tools};
-use crate::agent::diagnostics::Diagnostic;
+use super::tools;
 use crate::context::Template;
+use crate::file::{Content, Diagnostic, Node, misspelt};
 use crate::tool::{
     CommandTool, Debounce, Guardrail, HttpTool, ManagedGuardrail, OnTrip, PatternGuardrail, ToolGuardrail,
     ToolSpec,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{ResolveError, ResolvedAgent};
+use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent, UnreadableEvent};
 use crate::session::command::Command;
 use crate::session::{SessionError, SessionEvent};
@@ -60,8 +61,8 @@ pub(crate) enum Output {
     RunTool(Box<ToolRun>),
     /// Have a guardrail look at something, in this scope (span rule P4).
     RunGuardrail(Box<GuardrailRun>),
-    /// Tell the application what became of its wish for another agent.
-    Switched {
+    /// Tell the application what became of its wish.
+    Reply {
         ticket: u64,
         result: Result<(), SessionError>,
     },
@@ -119,6 +120,8 @@ impl std::fmt::Debug for GuardrailRun {
 pub(crate) struct CoreOptions {
     /// The starting agent.
     pub(crate) agent: String,
+    /// What the run knows, shared with its tools, which may change it.
+    pub(crate) context: RunContext,
     /// The model named in the URL.
     pub(crate) model: String,
     /// Where the session's spans hang (span rule P1).

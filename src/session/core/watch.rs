@@ -301,7 +301,8 @@ impl Core {
                 guardrail,
             },
             guardrail: Arc::clone(own),
-            check: GuardrailCheck::new(Subject::Output { text }, answer.agent.name.as_str()),
+            check: GuardrailCheck::new(Subject::Output { text }, answer.agent.name.as_str())
+                .context(self.options.context.clone()),
             scope: span.context(),
         };
         self.outputs.push_back(Output::RunGuardrail(Box::new(run)));

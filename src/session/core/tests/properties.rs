@@ -6,6 +6,17 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::Decision;
+
+/// The usual agents, of which one has a tool whose calls must be approved.
+fn agents_that_ask() -> Agents {
+    let agents = agents();
+    let delete = FunctionTool::new("delete", "", json!({"type": "object"}), |_| async {
+        Ok(ToolOutput::from("unused"))
+    });
+    let triage = agents.get("Triage").unwrap().clone();
+    agents.with(triage.tool(delete.approval(true)))
+}
 
 /// A Realtime server without I/O. Frames both ways wait until the test lets them through.
 #[derive(Default)]
@@ -84,9 +95,9 @@ impl Server {
             rest.push_back(json!({"type": "response.output_audio.delta", "response_id": id, "item_id": item, "delta": delta}));
         }
         rest.push_back(json!({"type": "response.output_audio_transcript.delta", "response_id": id, "item_id": item, "delta": "hi"}));
-        for name in ["weather", "time", "transfer_to_billing", "fly"]
+        for name in ["weather", "delete", "time", "transfer_to_billing", "fly"]
             .iter()
-            .take(usize::from(mood >> 4) % 5)
+            .take(usize::from(mood >> 4) % 6)
         {
             self.calls += 1;
             let call = format!("call_{}", self.calls);
@@ -132,7 +143,7 @@ struct World {
 impl World {
     fn new(mangle: bool, begins_by_itself: bool, in_line_tools: bool) -> Self {
         let guardrail = FunctionGuardrail::new("polite", |_| async { unreachable!("the world answers") });
-        let mut agents = agents().output_guardrail(guardrail);
+        let mut agents = agents_that_ask().output_guardrail(guardrail);
         agents.guardrail_debounce = Debounce::Characters(1);
         let agents = if in_line_tools { in_line(agents) } else { agents };
         Self {
@@ -148,7 +159,7 @@ impl World {
     }
 
     fn step(&mut self, (kind, mood): (u8, u8)) {
-        match kind % 13 {
+        match kind % 14 {
             0 => self.rig.say("hello"),
             1 => self.rig.command(Command::Interrupt),
             2 => self
@@ -162,7 +173,8 @@ impl World {
                 .say(json!({"type": "input_audio_buffer.speech_started", "item_id": "u"})),
             8 | 9 => self.client_hears(mood),
             10 => self.a_tool_ends(mood),
-            11 => self.a_check_ends(mood),
+            11 => self.a_person_decides(mood),
+            12 => self.a_check_ends(mood),
             _ => {
                 self.rig.wait(ms(u64::from(mood) * 10));
                 self.rig.input(Input::Time);
@@ -240,17 +252,42 @@ impl World {
         self.rig.input(Input::GuardrailDone { id, result });
     }
 
+    fn a_person_decides(&mut self, mood: u8) {
+        let waiting = self.rig.core.calls.approvals.waiting_ids();
+        let (call_id, waits) = match waiting.get(usize::from(mood) % (waiting.len() + 1)) {
+            Some(call_id) => (call_id.clone(), true),
+            None => ("call_x".to_owned(), false),
+        };
+        let decision = match mood % 8 {
+            0 | 1 => Decision::reject(),
+            2 => Decision::reject().message("no").always(),
+            3 => Decision::approve().always(),
+            _ => Decision::approve(),
+        };
+        let ticket = 8;
+        self.rig.command(Command::Decide {
+            call_id,
+            decision,
+            ticket,
+        });
+        let reply = self.rig.replies.pop();
+        let is_told = matches!(reply, Some((8, result)) if result.is_ok() == waits);
+        assert!(is_told || self.rig.ended); // by a guardrail
+    }
+
     /// Lets everything under way come to its end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
             let is_quiet = self.unheard.is_empty() && self.server.said.is_empty();
             let is_idle = self.rig.runs.is_empty() && self.rig.checks.is_empty();
-            if is_quiet && is_idle && self.server.running.is_none() {
+            let is_decided = self.rig.core.calls.approvals.waiting() == 0;
+            if is_quiet && is_idle && is_decided && self.server.running.is_none() {
                 return;
             }
-            for kind in [3, 5, 8, 10, 11] {
+            for kind in [3, 5, 8, 10, 11, 12] {
                 self.step((kind, 4)); // no call, no refusal, an intact frame
             }
+            self.step((11, 0)); // the first that waits, if any
         }
         panic!("it never comes to rest");
     }
@@ -286,7 +323,9 @@ proptest! {
         prop_assert!(!core.calls.are_open() && !core.charge.is_changing() && !core.watch.is_waited_for());
         let turn = world.rig.events.iter().rev().find_map(|event| match event {
             SessionEvent::TurnEnd { .. } => Some(true),
-            SessionEvent::AgentStart { .. } | SessionEvent::ToolStart { .. } => Some(false),
+            SessionEvent::AgentStart { .. }
+            | SessionEvent::ToolStart { .. }
+            | SessionEvent::ToolApprovalRequired { .. } => Some(false),
             _ => None,
         });
         prop_assert_ne!(turn, Some(false), "the last turn has not ended");
