@@ -157,7 +157,7 @@ pub enum SessionEvent {
         /// The arguments as the model wrote them.
         arguments: String,
     },
-    /// A tool has answered or failed, or a call of it was not approved.
+    /// A tool has answered or failed, or a call of it was not approved or was stopped by a guardrail.
     ToolEnd {
         /// The agent that called it.
         agent: String,
@@ -181,9 +181,11 @@ pub enum SessionEvent {
         place: GuardrailPlace,
         /// Why, in the guardrail's words.
         message: Option<String>,
-        /// The answer, where it objects to words.
+        /// The answer that it objects to, or that made the call.
         response_id: Option<Id>,
-        /// The call, where it objects to one or to what came of it.
+        /// The tool, where it objects to a call or to what came of it.
+        tool: Option<String>,
+        /// The call.
         call_id: Option<String>,
     },
     /// Another agent is in charge.

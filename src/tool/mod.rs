@@ -36,8 +36,9 @@ pub use end_session::EndSessionTool;
 pub use function::FunctionTool;
 pub(crate) use guardrail::look;
 pub use guardrail::{
-    Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture, GuardrailPlace,
-    InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrail, Verdict,
+    AskingGuardrail, Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture,
+    GuardrailPlace, InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails,
+    Verdict,
 };
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
@@ -76,6 +77,12 @@ pub trait Tool: Send + Sync + 'static {
     fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
         let _ = call;
         Ok(false)
+    }
+
+    /// What watches over its calls and answers; nothing, unless said otherwise. Asked once for each call. What wraps a
+    /// tool passes this on.
+    fn guardrails(&self) -> ToolGuardrails {
+        ToolGuardrails::default()
     }
 
     /// What the model is told when it has failed, in whatever way; if none, the agent decides.

@@ -16,7 +16,7 @@ use super::tools;
 use crate::context::Template;
 use crate::file::{Content, Diagnostic, Node, misspelt};
 use crate::tool::{
-    CommandTool, Debounce, Guardrail, HttpTool, ManagedGuardrail, OnTrip, PatternGuardrail, ToolGuardrail,
+    AskingGuardrail, CommandTool, Debounce, Guardrail, HttpTool, ManagedGuardrail, OnTrip, PatternGuardrail,
     ToolSpec,
 };
 
@@ -92,12 +92,12 @@ impl GuardrailSection {
     fn into_guardrail(self, name: &str, directory: &Path) -> Result<ManagedGuardrail, Overlooked> {
         let mut managed = ManagedGuardrail::new(match (self.pattern, self.http, self.command) {
             (Some(pattern), ..) => Arc::new(PatternGuardrail::new(name, &pattern)?) as _,
-            (None, Some(request), _) => Arc::new(ToolGuardrail::new(request.into_tool(name)?)) as _,
+            (None, Some(request), _) => Arc::new(AskingGuardrail::new(request.into_tool(name)?)) as _,
             (None, None, command) => {
                 let mut command = command.unwrap_or_default().into_iter();
                 let program = command.next().ok_or("a guardrail looks at nothing")?;
                 let tool = CommandTool::new(spec(name), program, command).current_dir(directory);
-                Arc::new(ToolGuardrail::new(tool.timeout(NO_LIMIT))) as _
+                Arc::new(AskingGuardrail::new(tool.timeout(NO_LIMIT))) as _
             }
         });
         managed = managed.on_trip(match self.on_trip {

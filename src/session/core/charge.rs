@@ -295,6 +295,10 @@ impl Core {
     }
 
     fn prepare(&mut self, change: Change, run: ToolRun) {
+        if !run.tool.guardrails().is_empty() {
+            let why = "guardrails watch over what takes its input, and no handoff waits for them";
+            return self.change_failed(change, why);
+        }
         match run.tool.needs_approval(&run.call) {
             Ok(false) => {
                 self.outputs.push_back(Output::RunTool(Box::new(run)));

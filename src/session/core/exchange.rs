@@ -95,6 +95,8 @@ impl std::fmt::Debug for ToolRun {
 pub(crate) enum CheckId {
     /// Of an answer, by their numbers; one at a time.
     Answer { answer: u64, guardrail: usize },
+    /// Of a call or of what came of it, by its id and the number of the guardrail.
+    Call { call_id: String, guardrail: usize },
 }
 
 /// A check to make.

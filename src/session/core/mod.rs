@@ -9,6 +9,7 @@
 
 mod answers;
 mod approval;
+mod call_checks;
 mod calls;
 mod charge;
 mod end;
@@ -24,6 +25,7 @@ mod speech;
 #[cfg(test)]
 mod tests;
 mod transcription;
+mod trip;
 mod turn;
 mod watch;
 
@@ -142,7 +144,10 @@ impl Core {
             Input::Connected(result) => self.on_connected(result),
             Input::Command(command) => self.on_command(command),
             Input::ToolDone { call_id, result } => self.on_tool_done(&call_id, result),
-            Input::GuardrailDone { id, result } => self.on_checked(id, result),
+            Input::GuardrailDone { id, result } => match id {
+                CheckId::Answer { answer, guardrail } => self.on_looked(answer, guardrail, result),
+                CheckId::Call { call_id, guardrail } => self.on_call_checked(&call_id, guardrail, result),
+            },
             Input::Closed(close) => self.on_closed(close),
             Input::Aborted => self.abort(),
             Input::Time => self.on_time(),

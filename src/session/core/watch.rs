@@ -6,9 +6,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::responses::Standing;
+use super::trip::{Trip, judge};
 use super::{CheckId, Core, GuardrailRun, Output};
 use crate::agent::ResolvedAgent;
 use crate::protocol::{Id, Item, Part, Response, ResponseStatus};
@@ -161,32 +160,20 @@ impl Answer {
     /// Ends the spans; those of looks that have not come to their end say why.
     fn finish(self, now: Timestamp, why: &str) {
         for look in self.looks {
-            look.finish(now, false, why);
+            look.finish(now, why);
         }
     }
 }
 
 impl Look {
-    fn finish(self, now: Timestamp, objects: bool, why: &str) {
+    /// Ends its span, which says why if it has not come to its end.
+    fn finish(self, now: Timestamp, why: &str) {
         let Some(mut span) = self.span else { return };
-        span.update(|data| {
-            if let SpanData::Guardrail { triggered, .. } = data {
-                *triggered = objects;
-            }
-        });
         if self.is_looking {
             span.set_error(SpanError::new(why));
         }
         span.finish_at(now);
     }
-}
-
-/// The objection of a guardrail.
-struct Trip {
-    /// Its words.
-    message: Option<String>,
-    /// Whether the session must end.
-    stops: bool,
 }
 
 impl Core {
@@ -309,8 +296,12 @@ impl Core {
     }
 
     /// A look has come to its end.
-    pub(super) fn on_checked(&mut self, id: CheckId, result: Result<Verdict, GuardrailError>) {
-        let CheckId::Answer { answer, guardrail } = id;
+    pub(super) fn on_looked(
+        &mut self,
+        answer: u64,
+        guardrail: usize,
+        result: Result<Verdict, GuardrailError>,
+    ) {
         let Some(place) = self
             .watch
             .answers
@@ -319,18 +310,14 @@ impl Core {
         else {
             return;
         };
-        self.watch.answers[place].looks[guardrail].is_looking = false;
-        match result {
-            Ok(Verdict::Pass) => {}
+        let answer = &mut self.watch.answers[place];
+        let name = answer.name_of(guardrail);
+        let look = &mut answer.looks[guardrail];
+        look.is_looking = false;
+        match judge(&name, look.span.get_or_insert_with(Span::noop), result) {
+            Ok(None) => {}
+            Ok(Some(trip)) => return self.trip(place, trip),
             Err(error) => self.look_failed(place, guardrail, &error),
-            Ok(Verdict::Reject(message)) => {
-                let stops = false;
-                return self.trip(place, guardrail, Trip { message, stops });
-            }
-            Ok(Verdict::Stop(message)) => {
-                let stops = true;
-                return self.trip(place, guardrail, Trip { message, stops });
-            }
         }
         if std::mem::take(&mut self.watch.answers[place].looks[guardrail].is_due) {
             self.look(place, guardrail);
@@ -343,10 +330,6 @@ impl Core {
         let answer = &mut self.watch.answers[place];
         let (name, agent) = (answer.name_of(guardrail), answer.agent.name.clone());
         let look = &mut answer.looks[guardrail];
-        if let Some(span) = &mut look.span {
-            let data = json!({"guardrail": name, "error": error.message()});
-            span.set_error(SpanError::new("Error running guardrail").with_data(data));
-        }
         if !std::mem::replace(&mut look.has_failed, true) {
             let message = format!("the guardrail `{name}` could not look at what {agent} says: {error}");
             self.emit(SessionEvent::Warning { message });
@@ -362,17 +345,20 @@ impl Core {
     }
 
     /// A guardrail objects: this answer is stopped, and the model told.
-    fn trip(&mut self, place: usize, guardrail: usize, Trip { message, stops }: Trip) {
+    fn trip(&mut self, place: usize, trip: Trip) {
+        let Trip {
+            guardrail: name,
+            message,
+            stops,
+        } = trip;
         let answer = &mut self.watch.answers[place];
         let goes_on = answer.stage == Stage::Running;
-        let name = answer.name_of(guardrail);
         let response_id = answer.response_id.clone();
         let may_answer = !answer.outside && answer.begun == self.watch.begun;
         let agent = answer.agent.name.clone();
         answer.stage = Stage::Tripped;
-        for (other, look) in std::mem::take(&mut answer.looks).into_iter().enumerate() {
-            let objects = other == guardrail;
-            look.finish(self.now, objects, "Another guardrail objected first");
+        for look in std::mem::take(&mut answer.looks) {
+            look.finish(self.now, "Another guardrail was first");
         }
         if !goes_on {
             self.watch.answers.remove(place);
@@ -383,6 +369,7 @@ impl Core {
             place: GuardrailPlace::Output,
             message: message.clone(),
             response_id: response_id.clone(),
+            tool: None,
             call_id: None,
         });
         self.stop_answer(response_id.as_ref(), goes_on);

@@ -14,14 +14,15 @@ pub enum OnTrip {
     Stop,
 }
 
-/// A guardrail of any kind with what holds for all kinds around it: what follows when it objects, the words for it, and
-/// how long it may take.
+/// A guardrail of any kind with what holds for all kinds around it: what follows when it objects, the words for it, how
+/// long it may take, and when it looks at calls.
 #[derive(Clone)]
 pub struct ManagedGuardrail {
     inner: Arc<dyn Guardrail>,
     on_trip: OnTrip,
     message: Option<String>,
     timeout: Duration,
+    before_approval: bool,
 }
 
 impl ManagedGuardrail {
@@ -31,6 +32,7 @@ impl ManagedGuardrail {
             on_trip: OnTrip::default(),
             message: None,
             timeout: guardrail.timeout(),
+            before_approval: guardrail.looks_before_approval(),
             inner: guardrail,
         }
     }
@@ -55,6 +57,13 @@ impl ManagedGuardrail {
         self.timeout = timeout;
         self
     }
+
+    /// Has it look at calls before a person is asked to approve them.
+    #[must_use]
+    pub fn before_approval(mut self) -> Self {
+        self.before_approval = true;
+        self
+    }
 }
 
 impl Guardrail for ManagedGuardrail {
@@ -77,6 +86,10 @@ impl Guardrail for ManagedGuardrail {
     fn timeout(&self) -> Duration {
         self.timeout
     }
+
+    fn looks_before_approval(&self) -> bool {
+        self.before_approval
+    }
 }
 
 impl fmt::Debug for ManagedGuardrail {
@@ -86,6 +99,7 @@ impl fmt::Debug for ManagedGuardrail {
             .field("on_trip", &self.on_trip)
             .field("message", &self.message)
             .field("timeout", &self.timeout)
+            .field("before_approval", &self.before_approval)
             .finish()
     }
 }

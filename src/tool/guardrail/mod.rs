@@ -2,15 +2,16 @@
 //!
 //! In: a [`GuardrailCheck`], what is looked at and in which run. Out: a [`Verdict`], or a [`GuardrailError`] where it
 //! could not be told. A guardrail is anything that implements [`Guardrail`]: a Rust closure ([`FunctionGuardrail`]), a
-//! regular expression ([`PatternGuardrail`]), or a tool that is asked ([`ToolGuardrail`]): a program or a request over
+//! regular expression ([`PatternGuardrail`]), or a tool that is asked ([`AskingGuardrail`]): a program or a request over
 //! HTTP. What a file says of any of them beside that is put around it by [`ManagedGuardrail`].
 //!
 //! A guardrail only judges. What follows from that is up to the session.
 
+mod asking;
 mod function;
 mod managed;
+mod of_tool;
 mod pattern;
-mod tool;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,10 +21,11 @@ use serde_json::{Value, json};
 
 use crate::context::RunContext;
 
+pub use asking::AskingGuardrail;
 pub use function::FunctionGuardrail;
 pub use managed::{ManagedGuardrail, OnTrip};
+pub use of_tool::ToolGuardrails;
 pub use pattern::{InvalidPattern, PatternGuardrail};
-pub use tool::ToolGuardrail;
 
 /// Something that looks at what a model says, or at a call of a tool, and may object.
 pub trait Guardrail: Send + Sync + 'static {
@@ -39,6 +41,11 @@ pub trait Guardrail: Send + Sync + 'static {
     /// How long one check may take; what takes longer counts as an error. 10 seconds, unless said otherwise.
     fn timeout(&self) -> Duration {
         DEFAULT_TIMEOUT
+    }
+
+    /// Whether it looks at a call before a person is asked to approve it, rather than after that.
+    fn looks_before_approval(&self) -> bool {
+        false
     }
 }
 

@@ -187,7 +187,7 @@ fn a_written_answer_is_cancelled_by_its_id_and_the_model_told_in_the_guardrail_s
     assert_eq!(
         serde_json::to_value(event).unwrap(),
         json!({"type": "guardrail", "guardrail": "polite", "agent": "Triage", "where": "output",
-            "message": "Be polite.", "response_id": "r1", "call_id": null})
+            "message": "Be polite.", "response_id": "r1", "tool": null, "call_id": null})
     );
 }
 
@@ -203,7 +203,7 @@ fn an_answer_is_objected_to_once() {
     let span = rig.span("two");
     assert_eq!(
         span.error.as_ref().unwrap().message,
-        "Another guardrail objected first"
+        "Another guardrail was first"
     );
 }
 

@@ -13,7 +13,7 @@ use crate::tool::{Tool, ToolCall, ToolOutput};
 /// answering `{"triggered": true}`, to which a `message` may be added: words for the model. An empty answer objects to
 /// nothing, as does `{"triggered": false}`; any other, and a failure of the tool, means that it could not tell.
 #[derive(Clone)]
-pub struct ToolGuardrail {
+pub struct AskingGuardrail {
     tool: Arc<dyn Tool>,
 }
 
@@ -24,14 +24,14 @@ struct Answer {
     message: Option<String>,
 }
 
-impl ToolGuardrail {
+impl AskingGuardrail {
     /// A guardrail that asks `tool`, by whose name it is known.
     pub fn new(tool: impl Tool) -> Self {
         Self { tool: Arc::new(tool) }
     }
 }
 
-impl Guardrail for ToolGuardrail {
+impl Guardrail for AskingGuardrail {
     fn name(&self) -> &str {
         &self.tool.spec().name
     }
@@ -61,9 +61,9 @@ fn judge(output: ToolOutput) -> Result<Verdict, GuardrailError> {
     })
 }
 
-impl fmt::Debug for ToolGuardrail {
+impl fmt::Debug for AskingGuardrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolGuardrail")
+        f.debug_struct("AskingGuardrail")
             .field("name", &self.name())
             .finish_non_exhaustive()
     }
@@ -114,7 +114,7 @@ mod tests {
             heard.lock().unwrap().push(call.arguments);
             async { Err::<String, _>(ToolError::new("out of order")) }
         });
-        let guardrail = ToolGuardrail::new(tool);
+        let guardrail = AskingGuardrail::new(tool);
         assert_eq!(guardrail.name(), "ask");
         let (tool, arguments) = ("pay".to_owned(), json!({"n": 1}));
         for subject in [
