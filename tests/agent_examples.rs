@@ -234,12 +234,21 @@ async fn the_agent_hangs_up_after_its_goodbye() {
 }
 
 #[tokio::test]
-async fn a_guardrail_cuts_the_agent_off_and_tells_it_why() {
-    let events = run(load("guardrails.toml"), &["My card is 4111 1111 1111 1111"]).await;
+async fn guardrails_cut_the_agent_off_and_stop_its_calls() {
+    let words = [
+        "My card is 4111 1111 1111 1111",
+        "Refund 50 euros",
+        "Refund 500 euros",
+    ];
+    let events = run(load("guardrails.toml"), &words).await;
+    let small = "Refunds of 100 euros and more are made by people. Say so.";
     assert_eq!(
         deeds(&events),
         [
-            "no_card_numbers: Never say a card number. Apologise, and speak of the card by its last four digits."
+            "no_card_numbers: Never say a card number. Apologise, and speak of the card by its last four digits.",
+            "refund: Paid 50 euros.",
+            &format!("small_refunds: {small}"),
+            &format!("refund: {small}"),
         ]
     );
 }

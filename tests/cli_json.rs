@@ -32,7 +32,15 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("tool_end", &["agent", "tool", "call_id", "output", "error"]),
     (
         "guardrail",
-        &["guardrail", "agent", "where", "message", "response_id", "call_id"],
+        &[
+            "guardrail",
+            "agent",
+            "where",
+            "message",
+            "response_id",
+            "tool",
+            "call_id",
+        ],
     ),
     ("handoff", &["from", "to"]),
     ("history_added", &["item"]),

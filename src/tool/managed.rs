@@ -86,7 +86,7 @@ impl ManagedTool {
 
     /// Adds what watches over it.
     #[must_use]
-    pub fn guardrails(mut self, guardrails: &ToolGuardrails) -> Self {
+    pub fn watched_by(mut self, guardrails: &ToolGuardrails) -> Self {
         self.guardrails = self.guardrails.and(guardrails);
         self
     }

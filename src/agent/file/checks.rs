@@ -32,9 +32,13 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
     checks.voices();
     for (name, tool) in section(root, "tools") {
         checks.findings.mistakes.extend(tools::check(name, tool));
+        checks.guardrails(tool, "input_guardrails");
+        checks.guardrails(tool, "output_guardrails");
     }
     for (name, server) in section(root, "mcp_servers") {
         checks.findings.mistakes.extend(mcp::check(name, server));
+        checks.guardrails(server, "input_guardrails");
+        checks.guardrails(server, "output_guardrails");
     }
     checks.findings
 }
@@ -204,7 +208,7 @@ impl<'a> Checks<'a> {
         match handoff.get("on_handoff").and_then(Reference::new) {
             Some(tool) => {
                 if self.require(&tool, "tool") {
-                    self.without_approval(&tool);
+                    self.at_once(&tool);
                 }
             }
             None => {
@@ -222,14 +226,25 @@ impl<'a> Checks<'a> {
     }
 
     /// A handoff happens at once, or not at all.
-    fn without_approval(&mut self, tool: &Reference<'_>) {
+    fn at_once(&mut self, tool: &Reference<'_>) {
         let section = self.root.get("tools").and_then(|tools| tools.get(tool.name));
-        let approval = section.and_then(|section| section.get("needs_approval"));
-        if approval.is_some_and(|approval| approval.to_json() != false) {
+        let get = |key| section.and_then(|section| section.get(key));
+        let here = |message| Diagnostic::at(tool.node.span.clone(), message);
+        if get("needs_approval").is_some_and(|approval| approval.to_json() != false) {
             let message = format!("`{}` needs approval, and no handoff waits for that", tool.written);
-            self.report(
-                Diagnostic::at(tool.node.span.clone(), message).help("name a tool without `needs_approval`"),
+            self.report(here(message).help("name a tool without `needs_approval`"));
+        }
+        let guardrails = ["input_guardrails", "output_guardrails"].map(get);
+        if guardrails
+            .into_iter()
+            .flatten()
+            .any(|list| !list.items().is_empty())
+        {
+            let message = format!(
+                "`{}` has guardrails, and no handoff waits for those",
+                tool.written
             );
+            self.report(here(message).help("name a tool without `input_guardrails` and `output_guardrails`"));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::context::Template;
 use crate::file::{Content, Diagnostic, Node, misspelt};
 use crate::tool::{
     AskingGuardrail, CommandTool, Debounce, Guardrail, HttpTool, ManagedGuardrail, OnTrip, PatternGuardrail,
-    ToolSpec,
+    ToolGuardrails, ToolSpec,
 };
 
 /// One guardrail: a regular expression (`pattern`), a program (`command`) or a request (`http`) that is asked.
@@ -32,14 +32,18 @@ pub(super) struct GuardrailSection {
     pub command: Option<Vec<String>>,
     /// A request over HTTP: the same JSON is posted, and answered in the same way.
     pub http: Option<GuardrailHttpSection>,
-    /// The seconds that the program or the request may take; 10 if absent. What takes longer is passed over.
+    /// The seconds that the program or the request may take; 10 if absent. One that takes longer can't tell:
+    /// words are then let through, calls and tools' answers are not.
     #[schemars(range(min = 0.1, max = 3600.0))]
     pub timeout_sec: Option<f64>,
-    /// What follows when it objects. `reject`, if absent: an answer is interrupted and the model told. `stop`: the run
-    /// ends.
+    /// What follows when it objects. `reject`, if absent: an answer is interrupted, a call not made, a tool's answer
+    /// withheld, and the model told. `stop`: the run ends.
     pub on_trip: Option<OnTripWord>,
     /// What the model is told when it objects, unless it has words of its own.
     pub message: Option<String>,
+    /// Whether it looks at a tool's calls before a person is asked to approve them, rather than after that.
+    #[serde(default)]
+    pub before_approval: bool,
 }
 
 /// A request over HTTP that is asked.
@@ -107,6 +111,9 @@ impl GuardrailSection {
         if let Some(message) = self.message {
             managed = managed.message(message);
         }
+        if self.before_approval {
+            managed = managed.before_approval();
+        }
         if let Some(seconds) = self.timeout_sec {
             managed = managed.timeout(Duration::try_from_secs_f64(seconds)?);
         }
@@ -157,6 +164,17 @@ impl Guardrails {
             guardrail.ok_or_else(|| format!("there is no guardrail `{name}`").into())
         };
         names.iter().map(one).collect()
+    }
+
+    /// Those of the names, over the calls and the answers of a tool.
+    ///
+    /// # Errors
+    /// When there is none of one of them.
+    pub fn of_tool(&self, input: &[String], output: &[String]) -> Result<ToolGuardrails, Overlooked> {
+        Ok(ToolGuardrails {
+            input: self.get(input)?,
+            output: self.get(output)?,
+        })
     }
 }
 

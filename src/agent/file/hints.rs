@@ -16,6 +16,9 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         (["tools", _], "timeout") => "did you mean `timeout_sec`?",
         (["agents", _], "guardrails") => "did you mean `output_guardrails`?",
         (["agents", _], "input_guardrails") => "it belongs to a tool: put it under `[tools.NAME]`",
+        (["tools", _] | ["mcp_servers", _], "guardrails") => {
+            "write `input_guardrails` for its calls, `output_guardrails` for its answers"
+        }
         (["guardrails", _], "regex") => "did you mean `pattern`?",
         (["guardrails", _], "timeout") => "did you mean `timeout_sec`?",
         (["guardrails", _, "http"], "timeout_sec" | "message" | "on_trip") => "put it beside `http`",
@@ -98,7 +101,7 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         ["tools", _, "parameters"] => {
             "write `parameters = { type = \"object\", properties = { city = { type = \"string\" } } }`"
         }
-        ["output_guardrails", ..] | ["agents", _, "output_guardrails", ..] => {
+        ["output_guardrails", ..] | [_, _, "output_guardrails" | "input_guardrails", ..] => {
             "write the names of guardrails: `output_guardrails = [\"polite\"]`; each has its own `[guardrails.NAME]`"
         }
         ["guardrail_debounce"] => "write a number of characters, or `\"end\"`: `guardrail_debounce = 100`",

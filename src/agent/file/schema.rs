@@ -168,6 +168,12 @@ pub(super) struct ToolSection {
     pub tool_error_message: Option<String>,
     /// Which calls have to be approved before they run; none if absent.
     pub needs_approval: Option<ApprovalEntry>,
+    /// What watches over its calls before they are made, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub input_guardrails: Vec<String>,
+    /// What watches over its answers before the model sees them.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
     /// What the model is told of a call that was not approved: a template that knows the tool's name as `tool`.
     pub tool_refusal_message: Option<String>,
 }

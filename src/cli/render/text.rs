@@ -74,11 +74,13 @@ impl Text {
             SessionEvent::Guardrail {
                 guardrail,
                 place,
+                tool,
                 message,
                 ..
             } => {
                 let name = paint.name(&in_one_line(guardrail, SHOWN));
-                let what = paint.error(stopped(*place));
+                let tool = in_one_line(tool.as_deref().unwrap_or_default(), SHOWN);
+                let what = paint.error(&stopped(*place, &tool));
                 let why = message.as_deref().map_or_else(String::new, |message| {
                     format!(": {}", paint.dim(&in_one_line(message, SHOWN)))
                 });
@@ -137,11 +139,11 @@ pub fn message(message: &str, printer: &Printer) {
     printer.note(&printer.paint().bold(&format!("> {message}")));
 }
 
-/// What a guardrail did when it objected.
-fn stopped(place: GuardrailPlace) -> &'static str {
+/// What a guardrail did when it objected, perhaps to what `tool` was to do or has done.
+fn stopped(place: GuardrailPlace, tool: &str) -> String {
     match place {
-        GuardrailPlace::Output => "stopped the answer",
-        GuardrailPlace::ToolInput => "stopped the call",
-        GuardrailPlace::ToolOutput => "withheld what the tool answered",
+        GuardrailPlace::Output => "stopped the answer".to_owned(),
+        GuardrailPlace::ToolInput => format!("stopped the call of {tool}"),
+        GuardrailPlace::ToolOutput => format!("withheld what {tool} answered"),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A guardrail that the test answers for.
-fn guardrail(name: &str) -> FunctionGuardrail {
+pub(super) fn guardrail(name: &str) -> FunctionGuardrail {
     FunctionGuardrail::new(name, |_| async { unreachable!("the test answers") })
 }
 
@@ -258,9 +258,7 @@ fn a_guardrail_that_fails_is_passed_over_and_told_of_once() {
     let mut rig = answering();
     for _ in 0..2 {
         rig.transcript("r1", "a", &words(100));
-        let id = rig.checks.remove(0).id;
-        let result = Err(GuardrailError::new("no server"));
-        rig.input(Input::GuardrailDone { id, result });
+        rig.judged(Err(GuardrailError::new("no server")));
     }
     rig.done("r1");
     let warnings: Vec<_> = rig

@@ -1,6 +1,7 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
 mod approval;
+mod call_guardrails;
 mod doings;
 mod ending;
 mod entry;
@@ -319,9 +320,17 @@ impl Rig {
 
     /// What the guardrail that was asked first, of those not answered yet, says.
     fn judge(&mut self, verdict: Verdict) {
+        self.judged(Ok(verdict));
+    }
+
+    fn judged(&mut self, result: Result<Verdict, GuardrailError>) {
         let id = self.checks.remove(0).id;
-        let result = Ok(verdict);
         self.input(Input::GuardrailDone { id, result });
+    }
+
+    /// The guardrails that were asked and have not answered yet.
+    fn looking(&self) -> Vec<&str> {
+        self.checks.iter().map(|run| run.guardrail.name()).collect()
     }
 
     /// The types of what was sent since the test last looked.

@@ -7,15 +7,23 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::Decision;
+use crate::tool::{ManagedGuardrail, ManagedTool};
 
 /// The usual agents, of which one has a tool whose calls must be approved.
 fn agents_that_ask() -> Agents {
+    let guardrail =
+        |name: &str| FunctionGuardrail::new(name, |_| async { unreachable!("the world answers") });
+    let early = ManagedGuardrail::new(Arc::new(guardrail("early"))).before_approval();
     let agents = agents();
     let delete = FunctionTool::new("delete", "", json!({"type": "object"}), |_| async {
         Ok(ToolOutput::from("unused"))
     });
     let triage = agents.get("Triage").unwrap().clone();
-    agents.with(triage.tool(delete.approval(true)))
+    let delete = ManagedTool::new(Arc::new(delete.approval(true)))
+        .input_guardrail(early)
+        .input_guardrail(guardrail("late"))
+        .output_guardrail(guardrail("after"));
+    agents.with(triage.tool(delete))
 }
 
 /// A Realtime server without I/O. Frames both ways wait until the test lets them through.
