@@ -41,13 +41,15 @@ struct Run {
 
 /// A run of one turn in which the model says these words, one after the other.
 async fn run(agents: Agents, words: &[&str]) -> Run {
-    let words: Vec<Output> = words
-        .iter()
-        .map(|words| Output::Say((*words).to_owned()))
-        .collect();
+    let words = words.iter().map(|words| Output::Say((*words).to_owned()));
+    run_script(agents, words.collect()).await
+}
+
+/// A run of one turn in which the model does this.
+async fn run_script(agents: Agents, script: Vec<Output>) -> Run {
     let options = Options {
         delta_interval: Duration::from_millis(2),
-        brain: Arc::new(move || Box::new(Script(words.clone().into()))),
+        brain: Arc::new(move || Box::new(Script(script.clone().into()))),
         ..Options::default()
     };
     let simulator = Simulator::bind_with("127.0.0.1:0", options).await.unwrap();
@@ -308,4 +310,86 @@ async fn one_that_watches_over_all_agents_and_over_one_looks_once() {
     let mut names: Vec<&str> = run.checks().into_iter().map(|(name, ..)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["g", "h"]);
+}
+
+/// An agent whose tool `pay` answers with the card that was given, and has these guardrails.
+fn paying(guardrails: &str) -> Agents {
+    let text = format!(
+        "[agents.A]\ninstructions = 'Pay.'\ntools = ['pay']\n[tools.pay]\ndescription = 'Pays.'\n\
+         output = 'paid by {{{{ args.card }}}}'\nparameters = {{ type = 'object' }}\n{guardrails}"
+    );
+    AgentFile::parse("file.toml", &text, Path::new("."))
+        .unwrap()
+        .agents
+}
+
+/// What the model was told of its only call.
+fn told(run: &Run) -> &str {
+    let mut ends = run.events.iter().filter_map(|event| match event {
+        SessionEvent::ToolEnd { output, .. } => Some(output.as_str()),
+        _ => None,
+    });
+    ends.next().unwrap()
+}
+
+async fn pay(agents: Agents) -> Run {
+    let call = Output::Call {
+        name: "pay".to_owned(),
+        arguments: r#"{"card":"4111"}"#.to_owned(),
+    };
+    run_script(agents, vec![call, Output::Say("Done.".to_owned())]).await
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_lets_calls_pass_or_not() {
+    for (card, message) in [("4111", "Not this card."), ("5111", "paid by 4111")] {
+        let script =
+            format!(r#"grep -q {card} && echo '{{"triggered": true, "message": "Not this card."}}'; exit 0"#);
+        let agents = paying(&format!(
+            "input_guardrails = ['g']\n[guardrails.g]\ncommand = ['sh', '-c', \"\"\"{}\"\"\"]",
+            script.replace('"', "\\\"")
+        ));
+        let run = pay(agents).await;
+        assert_eq!(told(&run), message);
+        assert_eq!(run.checks(), [("g", card == "4111", None)]);
+        assert!(run.words().ends_with("Done."), "the model goes on");
+        let call = run
+            .spans
+            .iter()
+            .find(|span| span.data.kind() == "function")
+            .unwrap();
+        let check = run
+            .spans
+            .iter()
+            .find(|span| span.data.kind() == "guardrail")
+            .unwrap();
+        assert_eq!(check.parent_id, Some(call.id));
+    }
+}
+
+#[tokio::test]
+async fn a_server_sees_what_a_tool_answered_before_the_model_does() {
+    let server = Server::new(ok(r#"{"triggered": true}"#)).await;
+    let agents = paying(&format!(
+        "output_guardrails = ['g']\n[guardrails.g]\nmessage = 'Paid.'\nhttp = {{ url = 'http://{}/' }}",
+        server.address
+    ));
+    let run = pay(agents).await;
+    assert_eq!(told(&run), "Paid.");
+    let request = server.request();
+    let (_, body) = request.split_once("\r\n\r\n").unwrap();
+    let expected = json!({"where": "tool_output", "agent": "A", "tool": "pay", "arguments": {"card": "4111"},
+        "output": "paid by 4111", "context": {}});
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_pattern_over_a_call_may_end_the_run() {
+    let agents =
+        paying("input_guardrails = ['g']\n[guardrails.g]\npattern = '\"card\":\"4'\non_trip = 'stop'");
+    let run = pay(agents).await;
+    assert_eq!(run.end().to_string(), "the guardrail `g` ended the session");
+    assert_eq!(run.checks(), [("g", true, None)]);
+    assert!(run.spans.iter().all(|span| span.ended_at.is_some()));
 }
