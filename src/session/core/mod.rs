@@ -19,6 +19,7 @@ mod generation;
 mod history;
 mod messages;
 mod playback;
+mod preparation;
 mod responses;
 mod sequencer;
 mod speech;
