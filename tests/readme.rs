@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use realtime_run::simulator::Simulator;
+use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
 
@@ -18,14 +19,24 @@ fn commands() -> Vec<&'static str> {
         .collect()
 }
 
-/// A shell in the project's root that finds the built program, and meets no server but the simulator.
-fn shell(line: &str, simulator: &str) -> Command {
+/// A folder with all that is in the project's root, where commands may leave files of their own.
+fn copy_of_root() -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        let entry = entry.unwrap();
+        std::os::unix::fs::symlink(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+/// A shell in this folder that finds the built program, and meets no server but the simulator.
+fn shell(line: &str, folder: &Path, simulator: &str) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_realtime-run"));
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
     shell
         .args(["-c", line])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(folder)
         .stdin(Stdio::null())
         .env("PATH", format!("{}:{path}", program.parent().unwrap().display()))
         .env("OPENAI_API_KEY", "sk-readme")
@@ -57,9 +68,14 @@ async fn every_command_works() {
         lines.len() >= 7,
         "the README shows how to use the program: {lines:?}"
     );
-    for line in lines.iter().filter(|line| !line.contains(" simulate ")) {
+    let folder = copy_of_root();
+    for line in lines {
+        if line.contains(" simulate ") {
+            assert_serves(line, folder.path());
+            continue;
+        }
         let local = line.replace("wss://api.x.ai/v1/realtime", &url);
-        let mut shell = shell(&local, &url);
+        let mut shell = shell(&local, folder.path(), &url);
         let Output {
             status,
             stdout,
@@ -79,25 +95,19 @@ async fn every_command_works() {
     simulator.shutdown().await;
 }
 
-#[test]
-fn the_simulator_is_served_as_shown() {
-    let line = commands()
-        .into_iter()
-        .find(|line| line.contains(" simulate "))
+/// The line starts a server, on whatever port is free.
+fn assert_serves(line: &str, folder: &Path) {
+    let line = format!("exec {}", line.replace("8080", "0"));
+    let mut server = shell(&line, folder, "ws://unused/realtime")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
         .unwrap();
-    let mut server = shell(
-        &format!("exec {}", line.replace("8080", "0")),
-        "ws://unused/realtime",
-    )
-    .stdout(Stdio::piped())
-    .stderr(Stdio::null())
-    .spawn()
-    .unwrap();
     let mut url = String::new();
     BufReader::new(server.stdout.take().unwrap())
         .read_line(&mut url)
         .unwrap();
     server.kill().unwrap();
     server.wait().unwrap();
-    assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
+    assert!(url.starts_with("ws://127.0.0.1:"), "`{line}` served {url:?}");
 }

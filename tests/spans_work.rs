@@ -1,16 +1,19 @@
 //! The spans of everything that happens in a session, as they come out of a whole one with the simulator.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod mcp;
+
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp::Watched;
 use realtime_run::agent::{Agent, Agents};
-use realtime_run::session::{Session, SessionEvent};
+use realtime_run::session::{Decision, Session, SessionEvent};
 use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
-use realtime_run::tool::{FunctionTool, ToolError};
-use realtime_run::trace::{MemoryProcessor, SpanData, SpanId, SpanRecord, Tracer};
+use realtime_run::tool::{FunctionTool, McpServer, PatternGuardrail, ToolError};
+use realtime_run::trace::{MemoryProcessor, SpanData, SpanId, SpanRecord, Tracer, keys};
 use realtime_run::transport::Endpoint;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -33,22 +36,37 @@ fn script() -> Box<dyn Brain> {
         arguments: arguments.to_owned(),
     };
     Box::new(Script(VecDeque::from([
-        call("weather", r#"{"city":"Rome"}"#),
-        say("I could not find out."),
+        call("echo", r#"{"message":"Rome is sunny."}"#),
+        say("It is sunny."),
+        say(&format!("Card 4111 1111 1111 1111 {}", "and more ".repeat(1_000))),
+        say("I must not say that."),
         call("transfer_to_billing", "{}"),
         say("Billing here."),
+        call("refund", r#"{"invoice":"A-7"}"#),
+        say("I could not pay you back."),
+        call("transfer_to_triage", "{}"),
+        say("Triage again."),
         say(&"word ".repeat(2_000)),
         say("An aside."),
         say("Goodbye."),
     ])))
 }
 
-fn agents() -> Agents {
-    let weather = FunctionTool::new("weather", "", json!({"type": "object"}), |_| async {
-        Err::<String, _>(ToolError::new("no such city"))
+/// Triage knows an MCP server and must not say card numbers; Billing can pay back, which a person has to approve and
+/// which fails.
+fn agents(server: McpServer) -> Agents {
+    let refund = FunctionTool::new("refund", "", json!({"type": "object"}), |_| async {
+        Err::<String, _>(ToolError::new("no such invoice"))
     });
-    let triage = Agent::new("Triage").tool(weather).handoff("Billing");
-    Agents::new(triage).with(Agent::new("Billing").handoff("Triage"))
+    let no_cards = PatternGuardrail::new("no_cards", r"\b\d{4}( \d{4}){3}\b").unwrap();
+    let triage = Agent::new("Triage")
+        .mcp_server(server)
+        .output_guardrail(no_cards)
+        .handoff("Billing");
+    let billing = Agent::new("Billing")
+        .tool(refund.approval(true))
+        .handoff("Triage");
+    Agents::new(triage).with(billing)
 }
 
 async fn until_sound(session: &mut Session) {
@@ -63,7 +81,8 @@ async fn until_sound(session: &mut Session) {
     assert!(timeout(LIMIT, wait).await.is_ok(), "waited in vain for sound");
 }
 
-/// Until the user's turn, with all sound played at once: else it would be up to the clock what an interruption cuts.
+/// Until the user's turn, with every call approved, and all sound played at once: else it would be up to the clock what
+/// an interruption cuts.
 async fn until_turn_end(session: &mut Session) {
     let handle = session.handle();
     let wait = async {
@@ -79,6 +98,9 @@ async fn until_turn_end(session: &mut Session) {
                     let report = handle.report_played(&item_id, content_index, played);
                     report.await.unwrap();
                 }
+                SessionEvent::ToolApprovalRequired { call_id, .. } => {
+                    handle.decide(call_id, Decision::approve()).await.unwrap();
+                }
                 SessionEvent::TurnEnd { .. } => return,
                 _ => {}
             }
@@ -91,8 +113,11 @@ async fn until_turn_end(session: &mut Session) {
     );
 }
 
-/// A failing tool, speech, a handoff, an interruption, an answer out of band; the spans in the order of their starts.
-async fn rich_session(include_content: bool) -> Vec<Arc<SpanRecord>> {
+/// A tool of an MCP server, words that a guardrail objects to, a handoff, a tool that is approved and fails, a handoff
+/// back, an interruption, an answer out of band; the spans in the order of their starts. None, loudly, where there is no
+/// Python for the server.
+async fn rich_session(include_content: bool) -> Option<Vec<Arc<SpanRecord>>> {
+    let shop = Watched::new("shop", &["tools=echo"])?;
     let options = Options {
         pace: Pace::Every(Duration::from_millis(5)),
         brain: Arc::new(script),
@@ -106,12 +131,20 @@ async fn rich_session(include_content: bool) -> Vec<Arc<SpanRecord>> {
         .build();
     let trace = tracer.trace("rich").start();
     let endpoint = Endpoint::new(&simulator.url()).unwrap();
-    let connect = Session::builder(agents()).endpoint(endpoint).connect();
+    let connect = Session::builder(agents(shop.server()))
+        .endpoint(endpoint)
+        .connect();
     let mut session = trace.scope(connect).await.unwrap();
 
     session.send_message("What is the weather?").await.unwrap();
     until_turn_end(&mut session).await;
+    session.send_message("What is my card?").await.unwrap();
+    until_turn_end(&mut session).await;
     session.send_audio(vec![0; 48_000], true).await.unwrap();
+    until_turn_end(&mut session).await;
+    session.send_message("Pay me back.").await.unwrap();
+    until_turn_end(&mut session).await;
+    session.send_message("Let me talk to Triage.").await.unwrap();
     until_turn_end(&mut session).await;
     session.send_message("Tell me all.").await.unwrap();
     until_sound(&mut session).await;
@@ -133,7 +166,7 @@ async fn rich_session(include_content: bool) -> Vec<Arc<SpanRecord>> {
             .position(|first| *first == kind)
     };
     spans.sort_by_key(|span| (span.started_at, rank(span.data.kind()).unwrap_or(2)));
-    spans
+    Some(spans)
 }
 
 /// The spans as a tree, without ids, times and numbers.
@@ -171,6 +204,21 @@ fn line(span: &SpanRecord) -> String {
             value => write!(line, "\n    {field}: {}", masked(value)).unwrap(),
         }
     }
+    if let SpanData::Guardrail { triggered, .. } = span.data {
+        write!(line, "\n    triggered: {triggered}").unwrap();
+    }
+    for name in ["server", "result", "mcp_data"] {
+        if !data[name].is_null() {
+            write!(line, "\n    {name}: {}", data[name]).unwrap();
+        }
+    }
+    if let Some(approval) = span
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.get(keys::APPROVAL))
+    {
+        write!(line, "\n    approval: {approval}").unwrap();
+    }
     if let Some(error) = &span.error {
         let error = serde_json::to_value(error).unwrap();
         write!(line, "\n    error: {}", masked(&error)).unwrap();
@@ -183,6 +231,7 @@ fn masked(value: &Value) -> Value {
     match value {
         Value::Number(_) => "N".into(),
         Value::String(text) if text.starts_with("word") => "word …".into(),
+        Value::String(text) if text.starts_with("Card") => "Card …".into(),
         Value::String(text) if text.starts_with("call_") => "call_…".into(),
         Value::String(text) if text.starts_with("Interrupted after") => {
             "Interrupted after N ms were heard".into()
@@ -198,13 +247,17 @@ fn masked(value: &Value) -> Value {
 
 #[tokio::test]
 async fn the_whole_span_tree_of_a_rich_session() {
-    let spans = rich_session(true).await;
+    let Some(spans) = rich_session(true).await else {
+        return;
+    };
     insta::assert_snapshot!(tree(&spans));
 }
 
 #[tokio::test]
 async fn p3_no_work_starts_after_the_end_of_its_agent() {
-    let spans = rich_session(true).await;
+    let Some(spans) = rich_session(true).await else {
+        return;
+    };
     for span in &spans {
         let Some(parent) = spans.iter().find(|parent| Some(parent.id) == span.parent_id) else {
             assert!(matches!(span.data, SpanData::Agent { .. }), "{span:?}");
@@ -220,7 +273,9 @@ async fn p3_no_work_starts_after_the_end_of_its_agent() {
 
 #[tokio::test]
 async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
-    let spans = rich_session(false).await;
+    let Some(spans) = rich_session(false).await else {
+        return;
+    };
     let all: String = spans
         .iter()
         .map(|span| format!("{:?}{:?}", span.data, span.error))
@@ -228,8 +283,11 @@ async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
     for said in [
         "weather?",
         "Rome",
-        "such city",
-        "find out",
+        "sunny",
+        "4111",
+        "A-7",
+        "such invoice",
+        "pay you back",
         "Billing here",
         "word",
         "aside",
@@ -238,7 +296,7 @@ async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
         assert!(!all.contains(said), "{said} in {all}");
     }
     let generations = spans.iter().filter(|span| span.data.kind() == "generation");
-    assert_eq!(generations.clone().count(), 7);
+    assert_eq!(generations.clone().count(), 13);
     for span in generations {
         let SpanData::Generation { usage, model, .. } = &span.data else {
             panic!()

@@ -115,7 +115,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_connections: 1_024,
+            max_connections: 4_096,
             max_message_bytes: 24 << 20,
             max_conversation_bytes: 64 << 20,
             handshake_timeout: Duration::from_secs(10),

@@ -250,6 +250,12 @@ impl Settings {
         })
     }
 
+    /// The model that makes words of the user's speech; empty when the client has not said.
+    pub(super) fn transcription_model(&self) -> &str {
+        let transcription = &self.session["audio"]["input"]["transcription"];
+        transcription["model"].as_str().unwrap_or_default()
+    }
+
     pub(super) fn transcribes(&self) -> bool {
         self.is_transcription() || !self.session["audio"]["input"]["transcription"].is_null()
     }

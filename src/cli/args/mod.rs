@@ -118,17 +118,17 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
     /// How fast spoken answers come: in the time they take to play, or as fast as the client reads
-    #[arg(long, value_name = "PACE", default_value = "fast")]
+    #[arg(long, value_name = "PACE", default_value = "fast", conflicts_with = "replay")]
     pub pace: Pace,
     /// How long a session may last before the server ends it with `session_expired`
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "60m")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "60m", conflicts_with = "replay")]
     pub max_session: Duration,
     /// Let no client in: invalid_api_key, missing_model, invalid_model, beta_api_shape_disabled, insufficient_quota, or a
     /// status as http-429
-    #[arg(long, value_name = "CASE")]
+    #[arg(long, value_name = "CASE", conflicts_with = "replay")]
     pub refuse: Option<OpeningRefusal>,
     /// Write all events of both sides to this file, one JSON object a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub log_events: Option<PathBuf>,
     #[command(flatten)]
     pub simulator: SimulatorArgs,

@@ -5,7 +5,7 @@ use realtime_run::simulator::Speed;
 
 /// What a run writes down.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Recording")]
+#[command(next_help_heading = "Recordings")]
 pub struct RecordArgs {
     /// Write both sides of the connection to this file, as JSON lines with times and without keys
     #[arg(long, value_name = "FILE")]
@@ -17,7 +17,7 @@ pub struct RecordArgs {
 
 /// A recording instead of a simulated model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Replay")]
+#[command(next_help_heading = "Recordings")]
 pub struct ReplayArgs {
     /// Play the server's side of a recording, and tell where a client deviates from the other side
     #[arg(long, value_name = "FILE")]

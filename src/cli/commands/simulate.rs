@@ -15,6 +15,7 @@ use crate::cli::simulator;
 /// Serves until a signal ends it.
 pub fn simulate(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     // Many clients at once are what it is for.
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -73,6 +74,22 @@ async fn serve(args: &SimulateArgs, printer: &Printer) -> Result<ExitStatus, Fai
     let status = ExitStatus::Success;
     Ok(replaying.map_or(status, |replaying| replaying.finish(status, printer)))
 }
+
+/// Each connection is an open file, of which systems allow few unless they are asked.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Where it may not be raised, fewer clients get in.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit() {}
 
 fn open_log(path: &Path) -> Result<EventLog, Failure> {
     EventLog::create(path)

@@ -11,6 +11,7 @@ use crate::simulator::input_audio::{Spoken, Turn};
 use crate::simulator::refusal::Refused;
 use crate::simulator::settings::TurnDetection;
 use crate::simulator::transcriber::{Heard, Speech};
+use crate::simulator::usage::transcription_bill;
 use crate::simulator::{new_item, words};
 
 use super::Peer;
@@ -168,7 +169,7 @@ impl Peer {
         }
         let mut fields = place;
         fields["transcript"] = words.as_str().into();
-        fields["usage"] = json!({"type": "duration", "seconds": heard.duration.as_secs_f64()});
+        fields["usage"] = transcription_bill(self.settings.transcription_model(), heard.duration, words);
         self.outbox.send(&format!("{TRANSCRIPTION}.completed"), fields);
     }
 }

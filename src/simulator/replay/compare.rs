@@ -79,16 +79,26 @@ fn difference(path: &str, recorded: Option<&Value>, sent: Option<&Value>) -> Opt
         (Some(recorded), Some(sent)) if are_same(recorded, sent) => None,
         (None, None) => None,
         (recorded, sent) => {
-            let show = |value: Option<&Value>| {
-                value.map_or("nothing".to_owned(), |value| shortened(&value.to_string()))
-            };
-            Some(Place {
-                path: path.to_owned(),
-                recorded: show(recorded),
-                sent: show(sent),
-            })
+            let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+            let (recorded, sent) = from_where_they_differ(&show(recorded), &show(sent));
+            let path = path.to_owned();
+            Some(Place { path, recorded, sent })
         }
     }
+}
+
+/// Both texts, cut short, without most of a long beginning that they have in common.
+fn from_where_they_differ(one: &str, other: &str) -> (String, String) {
+    const KEPT: usize = 40;
+    let common = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let cut = |text: &str| {
+        if common < 2 * KEPT {
+            return shortened(text);
+        }
+        let rest: String = text.chars().skip(common - KEPT).collect();
+        format!("…{}", shortened(&rest))
+    };
+    (cut(one), cut(other))
 }
 
 /// Whether two plain values are the same: `1` is `1.0`, and JSON in a string is the same however it is written.
@@ -185,6 +195,14 @@ mod tests {
             let expected = (path.to_owned(), was.to_owned(), is.to_owned());
             assert_eq!(place(recorded, sent), Some(expected));
         }
+    }
+
+    #[test]
+    fn of_long_texts_the_part_that_differs_is_told() {
+        let (recorded, sent) = (format!("{}.", "é".repeat(500)), format!("{}!", "é".repeat(500)));
+        let (_, was, is) = place(output("a", &recorded), output("a", &sent)).unwrap();
+        let kept = "é".repeat(40);
+        assert_eq!((was, is), (format!("…{kept}.\""), format!("…{kept}!\"")));
     }
 
     #[test]
