@@ -37,6 +37,7 @@ mod shape;
 mod transcriber;
 mod usage;
 mod vad;
+mod voice;
 mod words;
 
 pub use brain::{AutoBrain, Brain, CutOff, Llm, LlmError, Output, Pen, Prompt, Reply, ToolChoice};
@@ -49,3 +50,4 @@ pub use options::{Limits, MakeBrain, Options, Pace};
 pub use replay::{Deviation, Difference, Replay, ReplayMode, Speed};
 pub use scenario::Scenario;
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};
+pub use voice::SpeechCommand;

@@ -152,6 +152,12 @@ pub struct SimulatorArgs {
     /// With --llm: the environment variable that holds the key, if the server wants one
     #[arg(long, value_name = "NAME", requires = "llm")]
     pub llm_key_env: Option<String>,
+    /// A program that speaks: text on its stdin, a WAV file on its stdout, as `espeak-ng --stdin --stdout` [default: tones]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub tts_command: Option<String>,
+    /// A program that listens: a WAV file on its stdin, text on its stdout [default: it is told how long the user speaks]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub stt_command: Option<String>,
     /// With --llm: how long the model may be silent [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "llm")]
     pub llm_timeout: Option<Duration>,
