@@ -205,7 +205,11 @@ async fn a_change_of_agent_and_the_end_settle_what_waits() {
     assert!(matches!(late, Err(SessionError::NotWaiting { call_id: told }) if told == call_id));
 
     stage.session.update_agent("Desk").await.unwrap();
-    assert_eq!(stage.turn_ends().await, [""; 0], "a change of agent ends like a turn");
+    assert_eq!(
+        stage.turn_ends().await,
+        [""; 0],
+        "a change of agent ends like a turn"
+    );
     stage.says("close my account").await;
     let call_id = stage.is_asked().await;
     let handle = stage.session.handle();

@@ -14,8 +14,8 @@ use realtime_run::trace::TraceId;
 mod traces;
 
 use super::trace::TraceTarget;
-use super::{duration, pairs};
-pub use traces::{ListArgs, TracesArgs, TracesCommand};
+use super::{duration, pairs, size};
+pub use traces::{ClearArgs, ListArgs, ResendArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -64,6 +64,7 @@ Environment:
   AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY    the server and the key
   OPENAI_AGENTS_DISABLE_TRACING                  as --no-tracing
   OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA     0 is --no-trace-content
+  REALTIME_RUN_SPOOL                             as --spool
   NO_COLOR                                       as --color never
   RUST_LOG                                       what -v shows, by module";
 
@@ -108,6 +109,8 @@ pub struct RunArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub trace: TraceArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -189,6 +192,9 @@ pub struct TraceArgs {
     /// Where `--trace openai` sends, instead of OpenAI
     #[arg(long, value_name = "URL")]
     pub trace_endpoint: Option<String>,
+    /// Fail with exit code 3 if not everything got to where --trace sends it
+    #[arg(long)]
+    pub trace_strict: bool,
     /// What the trace calls this kind of run [default: the agent file's, else `Agent workflow`]
     #[arg(long, value_name = "NAME")]
     pub workflow_name: Option<String>,
@@ -207,6 +213,24 @@ pub struct TraceArgs {
     /// Trace nothing at all, here or on the server
     #[arg(long, env = "OPENAI_AGENTS_DISABLE_TRACING", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_tracing: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trace store")]
+pub struct KeepArgs {
+    /// The folder in which traces are kept, and wait until they are delivered [default: REALTIME_RUN_SPOOL, else
+    /// realtime-run in XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Keep no trace of this run, except until it is delivered
+    #[arg(long)]
+    pub no_store: bool,
+    /// How much the store may hold, as 64MiB or 500KiB; the oldest runs go first
+    #[arg(long, value_name = "SIZE", env = "REALTIME_RUN_STORE_SIZE", hide_env_values = true, value_parser = size::parse, default_value = "64MiB")]
+    pub store_size: u64,
+    /// How long a run is kept, as 7d or 12h
+    #[arg(long, value_name = "DURATION", env = "REALTIME_RUN_STORE_AGE", hide_env_values = true, value_parser = duration::parse, default_value = "7d")]
+    pub store_age: Duration,
 }
 
 #[derive(Debug, Args)]

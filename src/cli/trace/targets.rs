@@ -22,6 +22,13 @@ pub enum TraceTarget {
     None,
 }
 
+impl TraceTarget {
+    /// Whether it is somewhere else, where it may not be possible to send to.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Openai)
+    }
+}
+
 impl FromStr for TraceTarget {
     type Err = String;
 

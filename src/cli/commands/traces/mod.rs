@@ -1,6 +1,8 @@
 //! `realtime-run traces`: what can be done with the traces that were kept, a file for each.
 
+mod clear;
 mod list;
+mod resend;
 
 use crate::cli::args::{TracesArgs, TracesCommand};
 use crate::cli::exit::{ExitStatus, Failure};
@@ -12,5 +14,7 @@ pub fn traces(args: &TracesArgs, printer: &Printer) -> Result<ExitStatus, Failur
     let store = open_store(args.store.spool.as_deref())?;
     match &args.command {
         TracesCommand::List(args) => list::list(&store, args, printer),
+        TracesCommand::Resend(args) => resend::resend(&store, args, printer),
+        TracesCommand::Clear(args) => clear::clear(&store, args, printer),
     }
 }
