@@ -214,7 +214,10 @@ impl Sent {
         if (*runs, *refused, *left) == (0, 0, 0) {
             return "nothing waits to be sent".to_owned();
         }
-        let mut line = format!("sent {} of {}", counted(*spans, "span"), counted(*runs, "run"));
+        let mut line = match runs {
+            0 => "sent nothing".to_owned(),
+            _ => format!("sent {} of {}", counted(*spans, "span"), counted(*runs, "run")),
+        };
         if *refused > 0 {
             line += &format!("; {} refused", counted(*refused, "item"));
         }
