@@ -8,6 +8,7 @@
 //! - A [`Trace`] is one workflow run: the root that spans belong to.
 //! - A [`Context`] is a place in a trace: new spans hang under it. [`Context::scope`] makes it current for one
 //!   future, wherever that future runs (rule P4); a context that records nothing is never made current (N3).
+//! - What was written is read back as a [`TraceSet`], and looked at as a [`TraceTree`].
 //! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span.
 //! - A [`Span`] is finished once: by [`Span::finish`] or by being dropped (L2).
 //!
@@ -41,10 +42,12 @@ mod memory;
 mod processor;
 mod read;
 mod record;
+mod set;
 mod span;
 mod store;
 mod time;
 mod tracer;
+mod tree;
 
 pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
@@ -58,6 +61,7 @@ pub use memory::MemoryProcessor;
 pub use processor::{Loss, ShutdownReport, SpanProcessor};
 pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
+pub use set::TraceSet;
 pub use span::Span;
 pub use store::{
     ClearOptions, Delivery, Destination, Earlier, LaneReport, Removed, RunContent, StoreLimits,
@@ -65,3 +69,4 @@ pub use store::{
 };
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
+pub use tree::{TraceTree, TreeNode, TreeSpan};

@@ -1,8 +1,12 @@
-//! What is shown of a session: its events while it runs, and its spans at the end.
+//! What is shown of a session: its events while it runs, its spans at the end, and a trace whenever someone asks.
 
+mod bar;
+mod cell;
+mod node;
 mod text;
 mod tree;
 mod usage;
+mod waterfall;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,6 +17,7 @@ use serde_json::Value;
 
 pub use text::Text;
 pub use tree::tree;
+pub use waterfall::{Look, waterfall};
 
 use super::printer::Printer;
 use super::trace::Deliveries;

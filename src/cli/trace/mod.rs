@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
-use realtime_run::trace::{JsonMap, MemoryProcessor, ShutdownReport, StoreProcessor, Trace, Tracer};
+use realtime_run::trace::{
+    JsonMap, MemoryProcessor, ShutdownReport, StoreProcessor, Trace, TraceTree, Tracer,
+};
 use serde_json::Value;
 
 pub use deliveries::{Deliveries, counted};
@@ -21,6 +23,7 @@ pub use targets::{Targets, TraceTarget};
 
 use super::args::{RunArgs, TraceArgs};
 use super::exit::Failure;
+use super::glyphs::Glyphs;
 use super::printer::Printer;
 use super::render;
 use super::signals::Signals;
@@ -80,7 +83,8 @@ impl RunTrace {
     /// Shows the span tree.
     pub fn show(&self, printer: &Printer) {
         for trace in self.memory.traces() {
-            let tree = render::tree(&trace, &self.memory.spans(), printer.paint());
+            let tree = TraceTree::new(trace, self.memory.spans());
+            let tree = render::tree(&tree, Glyphs::of_locale(), printer.paint());
             printer.note(&format!("\n{}", tree.trim_end()));
         }
         let dropped = self.memory.dropped();
