@@ -10,11 +10,14 @@ use super::id::TraceId;
 use super::processor::Loss;
 use super::record::{SpanRecord, TraceRecord};
 
+mod http;
 mod openai;
+mod retry;
 mod stdout;
 mod wire;
 
-pub use openai::{InvalidEndpoint, OpenAiExporter, RetryPolicy};
+pub use openai::{InvalidEndpoint, OpenAiExporter};
+pub use retry::RetryPolicy;
 pub use stdout::StdoutExporter;
 
 /// What is exported: a trace that started, or a span that ended.
