@@ -8,7 +8,8 @@
 //! - A [`Trace`] is one workflow run: the root that spans belong to.
 //! - A [`Context`] is a place in a trace: new spans hang under it. [`Context::scope`] makes it current for one
 //!   future, wherever that future runs (rule P4); a context that records nothing is never made current (N3).
-//! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span.
+//! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span;
+//!   [`TracerBuilder::redact`] keeps out what matches a pattern.
 //! - A [`Span`] is finished once: by [`Span::finish`] or by being dropped (L2).
 //!
 //! ```
@@ -41,9 +42,11 @@ mod memory;
 mod processor;
 mod read;
 mod record;
+mod redact;
 mod span;
 mod time;
 mod tracer;
+mod w3c;
 
 pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
@@ -57,6 +60,8 @@ pub use memory::MemoryProcessor;
 pub use processor::{Loss, ShutdownReport, SpanProcessor};
 pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
+pub use redact::{InvalidPattern, Redaction};
 pub use span::Span;
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
+pub use w3c::{InvalidTraceparent, Traceparent};
