@@ -52,8 +52,8 @@ pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, Item, OpenAiExporter, RetryPolicy, SpanExporter,
-    StdoutExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, OpenAiExporter, OtlpConfig,
+    OtlpExporter, RetryPolicy, SpanExporter, StdoutExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;

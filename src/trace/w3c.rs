@@ -43,10 +43,6 @@ impl Traceparent {
         }
     }
 
-    pub(super) fn trace_id(&self) -> [u8; 16] {
-        self.trace_id
-    }
-
     pub(super) fn span_id(&self) -> [u8; 8] {
         self.span_id
     }

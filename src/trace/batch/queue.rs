@@ -273,6 +273,25 @@ impl Queue {
         self.log(&new);
     }
 
+    /// What was settled as sent turns out to be lost.
+    pub(super) fn revoke(&self, losses: Vec<Loss>) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Stopped(_)) {
+            return;
+        }
+        let mut new = Vec::new();
+        for Loss { reason, items } in losses {
+            let lost = items.min(state.counts.sent);
+            state.counts.sent -= lost;
+            state.counts.queued += lost;
+            if lost > 0 && state.lose(&reason, lost) {
+                new.push(reason);
+            }
+        }
+        drop(state);
+        self.log(&new);
+    }
+
     /// Ends it: what is not settled is lost for `reason`. Says whether this call ended it.
     pub(super) fn stop(&self, reason: &str) -> bool {
         let mut state = self.state();

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::BatchConfig;
 use super::queue::{AFTER_SHUTDOWN, Numbered, OUT_OF_TIME, Queue};
@@ -38,7 +38,10 @@ pub(super) async fn run(exporter: impl SpanExporter, queue: Arc<Queue>, config: 
             due = None;
         }
         worker.send();
-        if closing.is_some() && worker.is_idle() {
+        if let Some(deadline) = closing
+            && worker.is_idle()
+        {
+            worker.finish(deadline).await;
             break AFTER_SHUTDOWN;
         }
         tokio::select! {
@@ -133,6 +136,17 @@ impl<E: SpanExporter> Worker<E> {
             .rev()
             .for_each(|item| self.ready.push_front(item));
         batch
+    }
+
+    /// Has the exporter deliver what it could only at the end.
+    async fn finish(&self, deadline: Instant) {
+        let finish = self.exporter.finish(self.queue.deadline());
+        let losses = match timeout_at(deadline, finish).await {
+            Ok(finished) => finished.err().map_or_else(Vec::new, |error| error.losses),
+            // How much it was, only the exporter knows.
+            Err(_) => ExportError::new(OUT_OF_TIME, 1).losses,
+        };
+        self.queue.revoke(losses);
     }
 
     fn settle(&mut self, result: Result<(Id, Result<(), ExportError>), JoinError>) {

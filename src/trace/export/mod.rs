@@ -12,11 +12,13 @@ use super::record::{SpanRecord, TraceRecord};
 
 mod http;
 mod openai;
+mod otlp;
 mod retry;
 mod stdout;
 mod wire;
 
 pub use openai::{InvalidEndpoint, OpenAiExporter};
+pub use otlp::{InvalidOtlpConfig, OtlpConfig, OtlpExporter};
 pub use retry::RetryPolicy;
 pub use stdout::StdoutExporter;
 
@@ -65,6 +67,12 @@ pub trait SpanExporter: Send + Sync + 'static {
         batch: Vec<Item>,
         deadline: ExportDeadline,
     ) -> impl Future<Output = Result<(), ExportError>> + Send;
+
+    /// Delivers what it could only at the end, if anything: called once, when all batches are settled and nothing more
+    /// will come. What it returns as lost counts as lost, though it was counted as sent before.
+    fn finish(&self, _deadline: ExportDeadline) -> impl Future<Output = Result<(), ExportError>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What of a batch could not be delivered.

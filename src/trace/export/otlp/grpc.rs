@@ -1,0 +1,74 @@
+//! OTLP over gRPC, by the library and its client.
+
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::{Compression, SpanExporter, WithExportConfig, WithTonicConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData as OtelSpan, SpanExporter as _};
+use tokio::sync::OnceCell;
+
+use super::config::OtlpConfig;
+use crate::trace::RetryPolicy;
+
+/// What the library's errors begin with.
+const PREFIX: &str = "TonicTracesClient export failed with ";
+
+/// The way to an endpoint over gRPC.
+#[derive(Debug, Default)]
+pub(super) struct Grpc {
+    /// Made with the first request, on the runtime that it is used on.
+    exporter: OnceCell<SpanExporter>,
+}
+
+impl Grpc {
+    /// Sends spans, or says why they could not be sent. The library tries again by itself: what the specification allows,
+    /// and as long as one request may take in all.
+    pub(super) async fn send(
+        &self,
+        spans: Vec<OtelSpan>,
+        resource: &Resource,
+        config: &OtlpConfig,
+        retry: &RetryPolicy,
+    ) -> Result<(), String> {
+        let build = || async { build(resource, config, retry) };
+        let exporter = self.exporter.get_or_try_init(build).await?;
+        exporter.export(spans).await.map_err(|error| {
+            let error = error.to_string();
+            let what = error.split_once(PREFIX).map_or(error.as_str(), |(_, what)| what);
+            format!("{} could not be sent to: {what}", config.host())
+        })
+    }
+}
+
+fn build(resource: &Resource, config: &OtlpConfig, retry: &RetryPolicy) -> Result<SpanExporter, String> {
+    let policy = opentelemetry_otlp::RetryPolicy::recommended()
+        .with_max_retries(retry.tries.saturating_sub(1) as usize)
+        .with_initial_delay(retry.first_delay)
+        .with_max_delay(retry.max_delay);
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(config.endpoint.as_str())
+        .with_timeout(config.timeout)
+        .with_metadata(MetadataMap::from_headers(config.headers.clone()))
+        .with_retry_policy(policy);
+    let exporter = match config.gzip {
+        true => exporter.with_compression(Compression::Gzip),
+        false => exporter,
+    };
+    let exporter = match config.endpoint.scheme() {
+        "https" => exporter.with_tls_config(tls(config)),
+        _ => exporter,
+    };
+    let mut exporter = exporter.build().map_err(|error| error.to_string())?;
+    exporter.set_resource(resource);
+    Ok(exporter)
+}
+
+fn tls(config: &OtlpConfig) -> ClientTlsConfig {
+    crate::tls::choose_provider();
+    let tls = ClientTlsConfig::new().with_native_roots();
+    match &config.certificate {
+        Some(certificate) => tls.ca_certificate(Certificate::from_pem(certificate)),
+        None => tls,
+    }
+}
