@@ -56,7 +56,10 @@ pub(super) fn parent(trace: &TraceRecord) -> Option<Traceparent> {
 /// What other systems have to say, to be passed on with any place in this trace.
 pub(super) fn state(trace: &TraceRecord) -> Option<&str> {
     parent(trace)?;
-    text(trace, keys::TRACESTATE)
+    let state = text(trace, keys::TRACESTATE)?;
+    // What no header can carry is nothing to pass on.
+    let is_sound = state.bytes().all(|byte| matches!(byte, b' '..=b'~')) && !state.trim().is_empty();
+    is_sound.then_some(state)
 }
 
 fn text<'a>(trace: &'a TraceRecord, key: &str) -> Option<&'a str> {
