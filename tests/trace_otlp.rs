@@ -68,7 +68,10 @@ fn run(exporter: OtlpExporter) -> ShutdownReport {
 
 fn received(sink: &Sink) -> Vec<Received> {
     let requests = sink.requests();
-    requests.iter().flat_map(|request| decode(&request.body)).collect()
+    requests
+        .iter()
+        .flat_map(|request| decode(&request.body))
+        .collect()
 }
 
 #[test]
@@ -106,7 +109,10 @@ fn spans_arrive_with_our_ids_and_times_under_one_root() {
         assert_eq!(span.span.flags & 0xff, 1, "it is recorded");
         assert_eq!(span.resource["service.name"], "realtime-run");
         let attributes = span.attributes();
-        assert!(attributes["openinference.span.kind"].is_string(), "{attributes:?}");
+        assert!(
+            attributes["openinference.span.kind"].is_string(),
+            "{attributes:?}"
+        );
         assert_eq!(attributes["session.id"], "chat-7");
         assert_eq!(attributes["gen_ai.conversation.id"], "chat-7");
     }
@@ -115,7 +121,11 @@ fn spans_arrive_with_our_ids_and_times_under_one_root() {
     let nanos = |seconds| at(seconds).as_micros() * 1000;
     let times = |own: &Received| (own.span.start_time_unix_nano, own.span.end_time_unix_nano);
     assert_eq!(times(tool), (nanos(2), nanos(3)));
-    assert_eq!(times(root), (nanos(1), nanos(9)), "from the first start to the last end");
+    assert_eq!(
+        times(root),
+        (nanos(1), nanos(9)),
+        "from the first start to the last end"
+    );
     for failed in [billing, root] {
         let status = failed.span.status.clone().unwrap();
         assert_eq!((status.code, status.message.as_str()), (2, "The server left"));
@@ -164,8 +174,14 @@ fn under_a_parent_from_outside_the_trace_is_part_of_that_one() {
 fn what_is_sent_is_as_the_variables_say() {
     let sink = Sink::always(200);
     let report = run(exporter(&[
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &sink.url("/ingest?tenant=1")),
-        ("OTEL_EXPORTER_OTLP_HEADERS", &format!("Api-Key={SECRET},x-team=blue%20one")),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            &sink.url("/ingest?tenant=1"),
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            &format!("Api-Key={SECRET},x-team=blue%20one"),
+        ),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ("OTEL_SERVICE_NAME", "desk"),
         ("OTEL_RESOURCE_ATTRIBUTES", "site=north,service.name=other"),
@@ -232,7 +248,10 @@ fn what_a_server_rejects_of_a_batch_is_lost() {
     let sink = Sink::sequence(vec![partial, Answer::status(200)]);
     let report = run(exporter(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url(""))]));
     assert_eq!((report.sent, report.dropped), (3, 2), "{report}");
-    assert!(report.losses[0].reason.contains("took a part of them only"), "{report}");
+    assert!(
+        report.losses[0].reason.contains("took a part of them only"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -332,7 +351,10 @@ fn traces_beyond_those_followed_are_taken_to_have_ended() {
     assert!(tracer.flush(LIMIT));
     let roots = |spans: &[Received]| spans.iter().filter(|own| own.parent().is_empty()).count();
     let spans = received(&sink);
-    assert_eq!((roots(&spans), spans[0].span.name.as_str()), (44, "invoke_agent A"));
+    assert_eq!(
+        (roots(&spans), spans[0].span.name.as_str()),
+        (44, "invoke_agent A")
+    );
     assert!(tracer.shutdown(LIMIT).remove(0).is_complete());
     let spans = received(&sink);
     assert_eq!((roots(&spans), spans.len()), (300, 600));

@@ -41,7 +41,9 @@ pub fn decode(body: &[u8]) -> Vec<Received> {
 
 pub fn gunzip(body: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+    flate2::read::GzDecoder::new(body)
+        .read_to_end(&mut plain)
+        .unwrap();
     plain
 }
 

@@ -61,7 +61,7 @@ pub(super) fn of_span(attributes: &mut Attributes, span: &SpanRecord, came_from:
                 ("input", "llm.input_messages", input),
                 ("output", "llm.output_messages", output),
             ] {
-                if let Some(messages) = messages {
+                if let Some(messages) = messages.as_ref().filter(|list| **list != json!([])) {
                     value(attributes, name, messages);
                     conversation(attributes, list, &messages::read(Some(messages)));
                 }
@@ -140,10 +140,13 @@ fn metadata(span: &SpanRecord) -> JsonMap {
         _ => Map::new(),
     };
     let own = span.metadata.as_deref().cloned().unwrap_or_default();
+    let error = span.error.as_ref().and_then(|error| error.data.clone());
+    let error = error.map(|details| ("error".to_owned(), details));
     fields
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .chain(own)
+        .chain(error)
         .collect()
 }
 
@@ -192,44 +195,77 @@ fn conversation(attributes: &mut Attributes, list: &str, messages: &[Message<'_>
     for (place, message) in messages.iter().enumerate() {
         let prefix = format!("{list}.{place}.message");
         attributes.set(format!("{prefix}.role"), message.role.to_owned());
-        let mut calls = 0;
-        let mut contents = 0;
+        let (mut calls, mut contents) = (0, 0);
         for part in &message.parts {
             match part {
                 Part::Call { id, name, arguments } => {
-                    let prefix = format!("{prefix}.tool_calls.{calls}.tool_call");
+                    let call = format!("{prefix}.tool_calls.{calls}.tool_call");
                     calls += 1;
-                    attributes.set(format!("{prefix}.id"), (*id).to_owned());
-                    attributes.set(format!("{prefix}.function.name"), (*name).to_owned());
-                    attributes.set(format!("{prefix}.function.arguments"), (*arguments).to_owned());
+                    attributes.set(format!("{call}.id"), (*id).to_owned());
+                    attributes.set(format!("{call}.function.name"), (*name).to_owned());
+                    attributes.set(format!("{call}.function.arguments"), (*arguments).to_owned());
                 }
                 Part::Answer { id, text } => {
                     attributes.set(format!("{prefix}.tool_call_id"), (*id).to_owned());
                     attributes.set(format!("{prefix}.content"), text.clone().into_owned());
                 }
-                Part::Text(text) if is_only_text(message) => {
+                Part::Text(text) if is_only_content(message) => {
                     attributes.set(format!("{prefix}.content"), (*text).to_owned());
                 }
-                Part::Text(text) => {
-                    let prefix = format!("{prefix}.contents.{contents}.message_content");
+                Part::Text(_) | Part::Other { .. } => {
+                    content_part(attributes, &format!("{prefix}.contents.{contents}"), part);
                     contents += 1;
-                    attributes.set(format!("{prefix}.type"), "text");
-                    attributes.set(format!("{prefix}.text"), (*text).to_owned());
-                }
-                Part::Other { kind, uri } => {
-                    let prefix = format!("{prefix}.contents.{contents}.message_content");
-                    contents += 1;
-                    let kind = kind.trim_start_matches("input_").trim_start_matches("output_");
-                    attributes.set(format!("{prefix}.type"), kind.to_owned());
-                    attributes.text(format!("{prefix}.image.image.url"), *uri);
                 }
             }
         }
     }
 }
 
-/// Whether the message's content is one text, and not a list of parts.
-fn is_only_text(message: &Message<'_>) -> bool {
+/// One of several parts of a message's content.
+fn content_part(attributes: &mut Attributes, prefix: &str, part: &Part<'_>) {
+    let prefix = format!("{prefix}.message_content");
+    match part {
+        Part::Text(text) => {
+            attributes.set(format!("{prefix}.type"), "text");
+            attributes.set(format!("{prefix}.text"), (*text).to_owned());
+        }
+        Part::Other { kind, uri } => {
+            let kind = kind.trim_start_matches("input_").trim_start_matches("output_");
+            attributes.set(format!("{prefix}.type"), kind.to_owned());
+            attributes.text(format!("{prefix}.image.image.url"), *uri);
+        }
+        Part::Call { .. } | Part::Answer { .. } => {}
+    }
+}
+
+/// Whether the message's content is this one part, and not a list.
+fn is_only_content(message: &Message<'_>) -> bool {
     let is_content = |part: &&Part<'_>| matches!(part, Part::Text(_) | Part::Other { .. });
     message.parts.iter().filter(is_content).count() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_message_are_told_one_by_one() {
+        let list = json!([{"role": "user", "content": [{"type": "text", "text": "look"},
+            {"type": "input_image", "image_url": "https://h/a.png"}, {"type": "input_audio"}]}]);
+        let mut attributes = Attributes::default();
+        conversation(&mut attributes, "l", &messages::read(Some(&list)));
+        let written = attributes
+            .0
+            .iter()
+            .map(|own| format!("{}={}", own.key, own.value));
+        let expected = [
+            "l.0.message.role=user",
+            "l.0.message.contents.0.message_content.type=text",
+            "l.0.message.contents.0.message_content.text=look",
+            "l.0.message.contents.1.message_content.type=image",
+            "l.0.message.contents.1.message_content.image.image.url=https://h/a.png",
+            "l.0.message.contents.2.message_content.type=audio",
+        ];
+        assert_eq!(written.collect::<Vec<_>>(), expected);
+    }
 }
