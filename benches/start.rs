@@ -25,6 +25,10 @@ fn main() {
         let start = Instant::now();
         let mut run = Command::new(env!("CARGO_BIN_EXE_realtime-run"))
             .args(["--agent", file, "--url", &url, "-m", "hello"])
+            .env(
+                "REALTIME_RUN_SPOOL",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/bench-store"),
+            )
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

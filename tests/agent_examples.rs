@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use realtime_run::agent::{AgentFile, Agents};
-use realtime_run::session::{EndReason, Session, SessionEvent};
+use realtime_run::session::{Decision, EndReason, Session, SessionEvent};
 use realtime_run::simulator::Simulator;
 use realtime_run::transport::Endpoint;
 use serde_json::json;
@@ -27,6 +27,15 @@ fn load(name: &str) -> Agents {
 
 /// What happens when a user says these words, one after the other.
 async fn run(agents: Agents, words: &[&str]) -> Vec<SessionEvent> {
+    run_deciding(agents, words, |_| Decision::reject()).await
+}
+
+/// The same, with a person who decides on calls by their tools.
+async fn run_deciding(
+    agents: Agents,
+    words: &[&str],
+    decide: impl Fn(&str) -> Decision,
+) -> Vec<SessionEvent> {
     let simulator = Simulator::bind("127.0.0.1:0").await.unwrap();
     let endpoint = Endpoint::new(&simulator.url()).unwrap();
     let mut session = Session::builder(agents)
@@ -45,6 +54,9 @@ async fn run(agents: Agents, words: &[&str]) -> Vec<SessionEvent> {
                     Some(words) => drop(session.send_message(*words).await),
                     None => session.close().await,
                 }
+            }
+            if let SessionEvent::ToolApprovalRequired { tool, call_id, .. } = &event {
+                session.decide(call_id, decide(tool)).await.unwrap();
             }
             events.push(event);
         }
@@ -175,6 +187,26 @@ async fn a_request_is_made_and_its_failure_is_put_into_the_words_of_the_file() {
         )]
     );
     serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_approves_what_the_file_wants_approved() {
+    let decide = |tool: &str| match tool {
+        "refund" => Decision::approve(),
+        _ => Decision::reject(),
+    };
+    let words = ["Refund 20 euros", "Refund 120 euros", "Close my account"];
+    let events = run_deciding(load("approval.toml"), &words, decide).await;
+    assert_eq!(
+        deeds(&events),
+        [
+            "refund: Paid back: 20 euros",
+            "refund: Paid back: 120 euros",
+            "close_account: A person decided that close_account is not called. Offer something else."
+        ]
+    );
+    let asked = |event: &&SessionEvent| matches!(event, SessionEvent::ToolApprovalRequired { .. });
+    assert_eq!(events.iter().filter(asked).count(), 2);
 }
 
 #[tokio::test]

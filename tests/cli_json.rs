@@ -24,6 +24,10 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("input_transcript", &["item_id", "transcript", "usage"]),
     ("input_transcript_failed", &["item_id", "error"]),
     ("input_audio_timeout_triggered", &["item_id"]),
+    (
+        "tool_approval_required",
+        &["agent", "tool", "call_id", "arguments"],
+    ),
     ("tool_start", &["agent", "tool", "call_id", "arguments"]),
     ("tool_end", &["agent", "tool", "call_id", "output", "error"]),
     ("handoff", &["from", "to"]),

@@ -2,6 +2,8 @@
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/person.rs"]
+mod person;
 #[path = "support/slow_server.rs"]
 mod slow_server;
 
@@ -9,63 +11,9 @@ use std::time::Duration;
 
 use cli::Agent;
 use nix::sys::signal::Signal;
-use rexpect::session::{PtySession, spawn_command};
+use person::{PROMPT, Person};
+use rexpect::session::spawn_command;
 use slow_server::SlowServer;
-
-/// The empty prompt, as rustyline draws it.
-const PROMPT: &str = "> \r\u{1b}[2C";
-
-/// A person at the terminal of a run.
-struct Person {
-    terminal: PtySession,
-    _agent: Agent,
-}
-
-impl Person {
-    fn at<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        let agent = Agent::weather();
-        let mut command = agent.command(arguments);
-        command.args(["--color", "never"]);
-        command.stdin(std::process::Stdio::inherit()).env("TERM", "xterm");
-        let limit = cli::LIMIT.as_millis() as u64;
-        let mut person = Self {
-            terminal: spawn_command(command, Some(limit)).unwrap(),
-            _agent: agent,
-        };
-        person.sees("Say something, or /help.");
-        person.is_asked();
-        person
-    }
-
-    fn sees(&mut self, text: &str) {
-        self.terminal
-            .exp_string(text)
-            .unwrap_or_else(|error| panic!("{text}: {error}"));
-    }
-
-    fn is_asked(&mut self) {
-        self.sees(PROMPT);
-    }
-
-    fn types(&mut self, line: &str) {
-        self.terminal.send_line(line).unwrap();
-    }
-
-    fn presses(&mut self, control: char) {
-        self.terminal.send_control(control).unwrap();
-    }
-
-    /// Sees the run end.
-    fn sees_the_end(&mut self, code: i32) {
-        self.terminal.exp_eof().unwrap();
-        let status = self.terminal.process().wait().unwrap();
-        let shown = format!("{status:?}");
-        assert!(
-            shown.starts_with("Exited") && shown.ends_with(&format!(", {code})")),
-            "{shown}"
-        );
-    }
-}
 
 #[test]
 fn a_line_is_answered_and_ctrl_d_ends_the_run() {
@@ -210,7 +158,10 @@ fn when_the_server_goes_the_prompt_goes_too_and_the_terminal_is_as_before() {
         agent.path().display(),
         server.url()
     );
-    command.args(["-c", &script]).env("TERM", "xterm");
+    command
+        .args(["-c", &script])
+        .env("TERM", "xterm")
+        .env("REALTIME_RUN_SPOOL", agent.store());
     let mut terminal = spawn_command(command, Some(cli::LIMIT.as_millis() as u64)).unwrap();
     terminal.exp_string("Say something").unwrap();
     terminal.exp_string(PROMPT).unwrap();

@@ -10,7 +10,7 @@ use mcp::{LIMIT, Watched};
 use realtime_run::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use realtime_run::context::Condition;
 use realtime_run::protocol::{Item, Part, Role};
-use realtime_run::session::{Session, SessionError, SessionEvent};
+use realtime_run::session::{Decision, Session, SessionError, SessionEvent};
 use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
 use realtime_run::tool::{McpServer, McpServers, OutputTool, ToolCall, ToolSpec};
 use realtime_run::trace::{MemoryProcessor, SpanData, SpanRecord, Trace, Tracer};
@@ -471,4 +471,40 @@ fn servers_end_with_the_runtime() {
         .unwrap()
         .block_on(watched.ended());
     drop(session);
+}
+
+#[tokio::test]
+async fn the_tools_of_a_server_may_need_approval() {
+    let Some(watched) = Watched::new("watched", &[]) else {
+        return;
+    };
+    let stage = Stage::new().await;
+    let mut server = watched.server();
+    server.needs_approval = Condition::new("args.message == 'hello'").unwrap().into();
+    let mut session = stage
+        .connect(Agents::new(Agent::new("Assistant").mcp_server(server)))
+        .await
+        .unwrap();
+    session.send_message("call echo").await.unwrap();
+    let call_id = loop {
+        let next = tokio::time::timeout(LIMIT, session.next()).await;
+        if let SessionEvent::ToolApprovalRequired { call_id, .. } = next.unwrap().unwrap() {
+            break call_id;
+        }
+    };
+    session
+        .decide(call_id, Decision::approve().always())
+        .await
+        .unwrap();
+    // It holds on after the tools have been listed anew.
+    session.update_agent("Assistant").await.unwrap();
+    let events = turn(&mut session, "call echo").await;
+    assert!(
+        outputs(&events).iter().all(|output| output.contains("hello")),
+        "{events:?}"
+    );
+    let asked = |event: &SessionEvent| matches!(event, SessionEvent::ToolApprovalRequired { .. });
+    assert!(!events.iter().any(asked), "{events:?}");
+    session.close().await;
+    stage.simulator.shutdown().await;
 }

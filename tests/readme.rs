@@ -31,6 +31,10 @@ fn shell(line: &str, simulator: &str) -> Command {
         .env("OPENAI_API_KEY", "sk-readme")
         .env("XAI_API_KEY", "xai-readme")
         .env(
+            "REALTIME_RUN_SPOOL",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/readme-store"),
+        )
+        .env(
             "OPENAI_BASE_URL",
             simulator.replace("ws://", "http://").replace("/realtime", ""),
         )

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use realtime_run::trace::{
-    BatchConfig, BatchProcessor, Context, ExportDeadline, ExportError, Item, ShutdownReport, SpanData,
-    SpanExporter, SpanProcessor, StdoutExporter, Trace, TraceId, Tracer,
+    BatchConfig, BatchProcessor, Context, ExportDeadline, ExportError, Item, JsonLinesExporter,
+    ShutdownReport, SpanData, SpanExporter, SpanProcessor, Trace, TraceId, Tracer,
 };
 use tokio::sync::oneshot;
 
@@ -538,7 +538,10 @@ impl std::io::Write for Buffer {
 fn stdout_gets_one_complete_object_per_line() {
     let buffer = Buffer::default();
     let tracer = Tracer::builder()
-        .processor(BatchProcessor::new(StdoutExporter::new(buffer.clone())))
+        .processor(BatchProcessor::new(JsonLinesExporter::new(
+            "stdout",
+            buffer.clone(),
+        )))
         .build();
     let long = "x".repeat(200_000) + "\n";
     let trace = tracer.trace("T").start();
@@ -575,7 +578,7 @@ impl std::io::Write for Broken {
 #[test]
 fn a_broken_pipe_is_a_counted_loss() {
     let tracer = Tracer::builder()
-        .processor(BatchProcessor::new(StdoutExporter::new(Broken)))
+        .processor(BatchProcessor::new(JsonLinesExporter::new("stdout", Broken)))
         .build();
     spans(&tracer.trace("T").start().context(), &["1"]);
     let report = tracer.shutdown(LIMIT).remove(0);

@@ -9,7 +9,7 @@ mod rich;
 mod sink;
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use collector::{Received, decode};
 use realtime_run::trace::{
@@ -59,15 +59,16 @@ fn text(value: &Value) -> String {
 
 /// Ids, counts and times differ from run to run, and so does how much came of an answer that was cut.
 fn masked(text: &str) -> String {
-    let masks = [
-        (r"\b(call|resp|trace)_\w{3,}", "${1}_…"),
-        (r"word( word)* ?", "word…"),
-        (r"\d+", "N"),
-    ];
-    let mask = |text: String, (pattern, mask): (&str, &str)| {
-        Regex::new(pattern).unwrap().replace_all(&text, mask).into_owned()
-    };
-    masks.into_iter().fold(text.to_owned(), mask)
+    static MASKS: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+        [
+            (r"\b(call|resp|trace)_[0-9A-Za-z]{3,}", "${1}_…"),
+            (r"word( word)* ?", "word…"),
+            (r"[0-9]+", "N"),
+        ]
+        .map(|(pattern, mask)| (Regex::new(pattern).unwrap(), mask))
+    });
+    let mask = |text: String, (pattern, mask): &(Regex, &str)| pattern.replace_all(&text, *mask).into_owned();
+    MASKS.iter().fold(text.to_owned(), mask)
 }
 
 #[tokio::test]

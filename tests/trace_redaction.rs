@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use realtime_run::Secret;
 use realtime_run::trace::{
-    AudioContent, BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, OtlpConfig, OtlpExporter,
-    Redaction, SpanData, SpanError, SpanProcessor, SpanRecord, StdoutExporter, TraceRecord, Tracer, keys,
+    AudioContent, BatchProcessor, JsonLinesExporter, JsonMap, MemoryProcessor, OpenAiExporter, OtlpConfig,
+    OtlpExporter, Redaction, SpanData, SpanError, SpanProcessor, SpanRecord, TraceRecord, Tracer, keys,
 };
 use serde_json::{Value, json};
 use sink::{LIMIT, Sink};
@@ -115,7 +115,10 @@ fn a_card_s_number_is_in_no_output_at_all() {
     let tracer = Tracer::builder()
         .processor(starts.clone())
         .processor(Arc::clone(&memory))
-        .processor(BatchProcessor::new(StdoutExporter::new(kept.clone())))
+        .processor(BatchProcessor::new(JsonLinesExporter::new(
+            "stdout",
+            kept.clone(),
+        )))
         .processor(BatchProcessor::new(otlp))
         .processor(BatchProcessor::new(openai.api_key(Secret::new("sk-1"))))
         .redact(Redaction::default().pattern(PATTERN).unwrap())

@@ -27,6 +27,9 @@ pub struct Agents {
     /// What models are told of a tool's failure, unless the tool has words of its own: a template with `tool` and
     /// `error`.
     pub tool_error_message: Option<Template>,
+    /// What models are told of a call that was not approved, unless the tool has words of its own: a template with
+    /// `tool`.
+    pub tool_refusal_message: Option<Template>,
     start: String,
     /// By name, in the order they were added.
     agents: IndexMap<String, Arc<Agent>>,
@@ -49,6 +52,7 @@ impl Agents {
             settings: SessionSettings::default(),
             context: Value::Object(Map::new()),
             tool_error_message: None,
+            tool_refusal_message: None,
             spare_tools: Vec::new(),
             overrides: Overrides::default(),
             start: agent.name.clone(),
@@ -178,6 +182,9 @@ impl Agents {
         if let Some(voice) = &agent.voice {
             settings.config.audio.output.voice = Some(voice.clone());
         }
+        if let Some(prompt) = self.prompt_of(agent) {
+            settings.config.prompt = Some(prompt);
+        }
         let mut resolved = ResolvedAgent {
             name: agent.name.clone(),
             instructions: agent
@@ -188,11 +195,20 @@ impl Agents {
             handoffs: self.resolve_handoffs(agent, &variables)?,
             settings,
             tool_error_message: self.tool_error_message.clone(),
+            tool_refusal_message: self.tool_refusal_message.clone(),
             warnings: Vec::new(),
         };
         mcp::add_tools(&mut resolved, agent, &variables, servers).await?;
         check_names(&resolved)?;
         Ok(resolved)
+    }
+
+    /// The stored prompt that an agent brings along. A server keeps the last one it was given, so where any agent has
+    /// its own, one without says so.
+    fn prompt_of(&self, agent: &Agent) -> Option<Option<Value>> {
+        let is_shared = self.settings.config.prompt.is_some();
+        let any_own = || self.agents.values().any(|agent| agent.prompt.is_some());
+        (agent.prompt.is_some() || !is_shared && any_own()).then(|| agent.prompt.clone())
     }
 
     fn require(&self, name: &str) -> Result<&Agent, UnknownAgent> {
@@ -515,6 +531,36 @@ mod tests {
                 .session_config();
             assert_eq!(config.audio.output.voice, Some(voice));
         }
+    }
+
+    #[tokio::test]
+    async fn a_stored_prompt_goes_with_the_agent_that_has_it() {
+        let stored = json!({"id": "pmpt_1"});
+        let mut agents = Agents::new(Agent::new("A").prompt(stored.clone()))
+            .with(Agent::new("B").instructions("Be brief.").prompt(stored.clone()))
+            .with(Agent::new("C"));
+        let config = async |agents: &Agents, name| {
+            let agent = agents
+                .resolve(name, &json!({}), &McpServers::new())
+                .await
+                .unwrap();
+            serde_json::to_value(agent.session_config()).unwrap()
+        };
+        let first = config(&agents, "A").await;
+        assert_eq!((&first["prompt"], first.get("instructions")), (&stored, None));
+        let second = config(&agents, "B").await;
+        assert_eq!(
+            (&second["prompt"], &second["instructions"]),
+            (&stored, &json!("Be brief."))
+        );
+        let third = config(&agents, "C").await;
+        assert_eq!(
+            third.get("prompt"),
+            Some(&Value::Null),
+            "or it would keep the one before"
+        );
+        agents.settings.config.prompt = Some(Some(json!({"id": "pmpt_2"})));
+        assert_eq!(config(&agents, "C").await["prompt"]["id"], "pmpt_2");
     }
 
     #[tokio::test]

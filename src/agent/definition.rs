@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::names;
 use crate::context::{Condition, Template};
 use crate::protocol::Voice;
@@ -33,6 +35,9 @@ pub struct Agent {
     /// Its voice, where it is not the session's. A server refuses to change the voice once the model has
     /// spoken, so agents that hand over to each other need the same.
     pub voice: Option<Voice>,
+    /// A prompt stored with the provider, where it is not the session's: an object with `id`, and `version` and
+    /// `variables` if it has them. With one, the agent may do without instructions.
+    pub prompt: Option<Value>,
 }
 
 impl Agent {
@@ -46,6 +51,7 @@ impl Agent {
             tools: Vec::new(),
             mcp_servers: Vec::new(),
             voice: None,
+            prompt: None,
         }
     }
 
@@ -102,6 +108,13 @@ impl Agent {
         self.voice = Some(voice);
         self
     }
+
+    /// Sets a prompt stored with the provider; see [`Agent::prompt`](#structfield.prompt).
+    #[must_use]
+    pub fn prompt(mut self, prompt: Value) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
 }
 
 impl fmt::Debug for Agent {
@@ -115,6 +128,7 @@ impl fmt::Debug for Agent {
             .field("tools", &tools)
             .field("mcp_servers", &self.mcp_servers)
             .field("voice", &self.voice)
+            .field("prompt", &self.prompt)
             .finish()
     }
 }
@@ -131,7 +145,8 @@ pub struct Handoff {
     /// When the agent that is taking charge has it; always if none.
     pub when: Option<Condition>,
     /// What runs before the other agent takes over, with the input that the model gives; if it fails, so does the
-    /// handoff (span rule L6). Its parameters are those of the handoff, which has none without it.
+    /// handoff (span rule L6), and so it does if the call needs approval, for which no handoff waits. Its parameters are
+    /// those of the handoff, which has none without it.
     pub on_handoff: Option<Arc<dyn Tool>>,
 }
 

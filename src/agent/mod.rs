@@ -8,7 +8,6 @@
 
 mod agents;
 mod definition;
-mod diagnostics;
 mod file;
 mod mcp;
 mod names;
@@ -17,7 +16,6 @@ mod settings;
 
 pub use agents::{Agents, ResolveError, UnknownAgent, UnknownTool};
 pub use definition::{Agent, Handoff};
-pub use diagnostics::{Diagnostic, Diagnostics, OtherFile};
 pub use file::{AgentFile, TracingSettings};
 pub use resolved::{Callable, ResolvedAgent, ResolvedHandoff};
 pub use settings::SessionSettings;

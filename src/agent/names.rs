@@ -24,22 +24,6 @@ pub(super) fn transfer_tool(agent: &str) -> String {
     )
 }
 
-/// The one of `known` that `name` was most likely meant to be.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::jaro_winkler(&wanted, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,13 +46,5 @@ mod tests {
         assert!(!is_function_name(""));
         assert!(!is_function_name("get weather"));
         assert!(!is_function_name("wetter_für"));
-    }
-
-    #[test]
-    fn the_nearest_name_is_found_only_when_it_is_near() {
-        let known = ["instructions", "instructions_file", "handoffs"];
-        assert_eq!(nearest("instrutions", known), Some("instructions"));
-        assert_eq!(nearest("Handoff", known), Some("handoffs"));
-        assert_eq!(nearest("zebra", known), None);
     }
 }

@@ -23,6 +23,8 @@ pub struct ResolvedAgent {
     pub settings: SessionSettings,
     /// What the model is told of failures, unless the tool knows better: a template with `tool` and `error`.
     pub tool_error_message: Option<Template>,
+    /// What the model is told of calls that were not approved, unless the tool knows better: a template with `tool`.
+    pub tool_refusal_message: Option<Template>,
     /// What it has to do without, in words for the application.
     pub warnings: Vec<String>,
 }
@@ -57,10 +59,17 @@ impl ResolvedAgent {
         let handoffs = self.handoffs.iter().map(ResolvedHandoff::definition);
         SessionConfig {
             model: None,
-            instructions: Some(self.instructions.clone()),
+            instructions: self.own_instructions(),
             tools: Some(tools.chain(handoffs).collect()),
             ..self.settings.config.clone()
         }
+    }
+
+    /// The instructions, unless they are left to a stored prompt.
+    fn own_instructions(&self) -> Option<String> {
+        let has_prompt = matches!(self.settings.config.prompt, Some(Some(_)));
+        let are_left = self.instructions.is_empty() && has_prompt;
+        (!are_left).then(|| self.instructions.clone())
     }
 
     /// The tools by the names the model sees, without handoffs (span rule M3).
@@ -101,6 +110,17 @@ impl ResolvedAgent {
         };
         own.or_else(|| self.tell(tool, error))
             .unwrap_or_else(|| format!("The tool {tool} failed: {error}"))
+    }
+
+    /// What the model is told when a call of one of its tools was not approved (protocol.md section 6.5, rule 6).
+    pub fn tell_refusal(&self, tool: &str) -> String {
+        let own = match self.find(tool) {
+            Some(Callable::Tool(tool)) => tool.tell_refusal(),
+            _ => None,
+        };
+        let shared = || tool::tell_refusal(self.tool_refusal_message.as_ref()?, tool);
+        own.or_else(shared)
+            .unwrap_or_else(|| "Tool execution was not approved.".to_owned())
     }
 
     /// What the model is told when it calls what it does not have (protocol.md section 6.5, rule 5).

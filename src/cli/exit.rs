@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use realtime_run::agent::{Diagnostics, UnknownAgent};
+use realtime_run::agent::UnknownAgent;
+use realtime_run::file::Diagnostics;
 use realtime_run::session::SessionError;
 use realtime_run::transport::{ConnectError, EndpointError};
 

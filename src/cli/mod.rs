@@ -5,6 +5,7 @@
 //! printed where, an `Output` writes it, an `ExitStatus` is how it ends; the commands know nothing of either process or
 //! terminal.
 
+mod approver;
 mod args;
 mod commands;
 mod conversation;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema) => commands::schema(&printer),
+        Some(Command::Traces(args)) => commands::traces(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };
     let status = result.unwrap_or_else(|failure: Failure| {

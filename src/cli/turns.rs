@@ -16,6 +16,8 @@ const LONGEST_LINE: u64 = 1 << 20;
 pub enum Input {
     /// Say this.
     Message(String),
+    /// A line beside the turns, which come from the command line.
+    Aside(String),
     /// A command at the prompt.
     Slash(Slash),
     /// Ctrl-C at the prompt.
@@ -40,8 +42,11 @@ impl Input {
 /// Where the user's turns come from.
 #[derive(Debug)]
 pub enum Turns {
-    /// Texts from the command line.
-    Messages(VecDeque<String>),
+    /// Texts from the command line, and lines of stdin once they are listened to.
+    Messages {
+        left: VecDeque<String>,
+        stdin: Option<mpsc::Receiver<Input>>,
+    },
     /// Lines of a pipe.
     Lines(mpsc::Receiver<Input>),
     /// A person.
@@ -49,14 +54,27 @@ pub enum Turns {
 }
 
 impl Turns {
-    /// Turns from lines of stdin, read by a thread of its own: reading blocks, and nothing can end it but the end of
-    /// the process.
+    /// These texts, one after the other.
+    pub fn messages(texts: impl IntoIterator<Item = String>) -> Self {
+        Self::Messages {
+            left: texts.into_iter().collect(),
+            stdin: None,
+        }
+    }
+
+    /// Turns from lines of stdin.
     pub fn from_stdin() -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(1);
-        std::thread::Builder::new()
-            .name("stdin".into())
-            .spawn(move || read_lines(&mut io::stdin().lock(), &sender))?;
-        Ok(Self::Lines(receiver))
+        read_stdin().map(Self::Lines)
+    }
+
+    /// Listens to what is said beside the turns from now on; until then nothing is taken from stdin.
+    pub fn listen(&mut self) -> io::Result<()> {
+        if let Self::Messages { stdin, .. } = self
+            && stdin.is_none()
+        {
+            *stdin = Some(read_stdin()?);
+        }
+        Ok(())
     }
 
     /// Whether a person types them, who can also do other things while an answer is under way.
@@ -66,7 +84,7 @@ impl Turns {
 
     /// Whether there are turns that were surely not taken yet.
     pub fn are_left(&self) -> bool {
-        matches!(self, Self::Messages(messages) if !messages.is_empty())
+        matches!(self, Self::Messages { left, .. } if !left.is_empty())
     }
 
     /// Asks a person for the next one; other sources need not be asked.
@@ -76,14 +94,33 @@ impl Turns {
         }
     }
 
-    /// Waits for the next one. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Input {
+    /// Waits for the next one, or, if it is not the user's turn, for what is said meanwhile. Dropping the future loses
+    /// nothing.
+    pub async fn next(&mut self, is_users_turn: bool) -> Input {
         match self {
-            Self::Messages(messages) => messages.pop_front().map_or(Input::End, Input::Message),
+            Self::Messages { left, .. } if is_users_turn => {
+                left.pop_front().map_or(Input::End, Input::Message)
+            }
+            Self::Messages { stdin: None, .. } => std::future::pending().await,
+            Self::Messages {
+                stdin: Some(lines), ..
+            } => match lines.recv().await {
+                Some(Input::Message(line)) => Input::Aside(line),
+                other => other.unwrap_or(Input::End),
+            },
             Self::Lines(lines) => lines.recv().await.unwrap_or(Input::End),
             Self::Prompt(prompt) => prompt.next().await,
         }
     }
+}
+
+/// Lines of stdin, read by a thread of its own: reading blocks, and nothing can end it but the end of the process.
+fn read_stdin() -> io::Result<mpsc::Receiver<Input>> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::Builder::new()
+        .name("stdin".into())
+        .spawn(move || read_lines(&mut io::stdin().lock(), &sender))?;
+    Ok(receiver)
 }
 
 /// Sends each line that is not blank, until the end, a mistake, or nobody listens.

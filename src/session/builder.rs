@@ -8,6 +8,7 @@ use super::driver::{Channels, Driver};
 use super::handle::OPEN_LIMIT;
 use super::{Session, SessionError};
 use crate::agent::Agents;
+use crate::context::RunContext;
 use crate::trace::{Context, Timestamp};
 use crate::transport::{Endpoint, EndpointOptions};
 
@@ -86,10 +87,12 @@ impl SessionBuilder {
         let trace_id = scope.trace_id();
         let slowest_server = slowest_server(&self.agents);
         let open_limit = self.open_limit.unwrap_or(OPEN_LIMIT + slowest_server);
+        let context = RunContext::new(self.agents.context.clone());
         let core = Core::new(
             Timestamp::now(),
             CoreOptions {
                 agent: self.agents.start().to_owned(),
+                context: context.clone(),
                 model: self.agents.settings.model.clone(),
                 scope,
                 server_tracing: self.tracing,
@@ -110,7 +113,7 @@ impl SessionBuilder {
             closing: Arc::clone(&closing),
             over,
         };
-        let driver = Driver::new(core, self.agents, endpoint, self.raw_events, channels);
+        let driver = Driver::new(core, self.agents, endpoint, self.raw_events, context, channels);
         tokio::spawn(driver.run());
         let session = Session::new(requests, events, closing, is_over, trace_id);
         match is_open.await {

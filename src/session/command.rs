@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::Decision;
 use crate::protocol::Part;
 
 /// What the application wants of a session.
@@ -14,6 +15,12 @@ pub(crate) enum Command {
     Interrupt,
     /// Put another agent in charge; the outcome is told under `ticket`.
     UpdateAgent { agent: String, ticket: u64 },
+    /// Run a call that waits for approval, or refuse it; the outcome is told under `ticket`.
+    Decide {
+        call_id: String,
+        decision: Decision,
+        ticket: u64,
+    },
     /// How much of a part the application has played, in bytes.
     Played {
         item_id: String,

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::command::Command;
 use super::core::{Core, Input, Output, ToolRun};
-use super::handle::Request;
+use super::handle::{Reply, Request};
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
@@ -50,7 +50,7 @@ pub(super) struct Driver {
     /// When the driver woke: frames that lay ready together came at the same time.
     now: Timestamp,
     agents: Arc<Agents>,
-    /// What the run knows; the session's own, since tools may change it.
+    /// What the run knows, as the core and its tools know it.
     context: RunContext,
     /// Whether the starting agent has been resolved: what is overridden for the run holds only for that.
     entered: bool,
@@ -74,8 +74,8 @@ pub(super) struct Driver {
     tools: JoinSet<ToolResult>,
     /// Which call each tool's task serves, to tell also when it panics.
     calls: HashMap<TaskId, String>,
-    /// Who waits for another agent to take charge.
-    switches: HashMap<u64, oneshot::Sender<Result<(), SessionError>>>,
+    /// Who waits to hear what became of a wish.
+    replies: HashMap<u64, Reply>,
     next_ticket: u64,
     /// Events for which the application's queue has no room yet. While there are any, nothing more is read from the
     /// server: it is made to wait, and nothing is lost.
@@ -103,12 +103,13 @@ impl Driver {
         agents: Arc<Agents>,
         endpoint: Endpoint,
         raw_events: bool,
+        context: RunContext,
         channels: Channels,
     ) -> Self {
         Self {
             core,
             now: Timestamp::now(),
-            context: RunContext::new(agents.context.clone()),
+            context,
             entered: false,
             agents,
             servers: Arc::default(),
@@ -124,7 +125,7 @@ impl Driver {
             connection: None,
             tools: JoinSet::new(),
             calls: HashMap::new(),
-            switches: HashMap::new(),
+            replies: HashMap::new(),
             next_ticket: 0,
             undelivered: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -278,15 +279,32 @@ impl Driver {
         match request {
             Request::Command(command) => self.input(Input::Command(command)),
             Request::UpdateAgent { agent, reply } => {
-                let ticket = self.next_ticket;
-                self.next_ticket += 1;
-                self.switches.insert(ticket, reply);
+                let ticket = self.ticket(reply);
                 self.input(Input::Command(Command::UpdateAgent { agent, ticket }));
+            }
+            Request::Decide {
+                call_id,
+                decision,
+                reply,
+            } => {
+                let ticket = self.ticket(reply);
+                self.input(Input::Command(Command::Decide {
+                    call_id,
+                    decision,
+                    ticket,
+                }));
             }
             Request::History { reply } => {
                 let _ = reply.send(self.core.history().cloned().collect());
             }
         }
+    }
+
+    fn ticket(&mut self, reply: Reply) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.replies.insert(ticket, reply);
+        ticket
     }
 
     /// Ends the session, after all that was asked of it before as far as the server still takes it. Requests wait
@@ -331,8 +349,8 @@ impl Driver {
                 Output::Resolve { agent, scope } => self.resolve(agent, &scope),
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
-                Output::Switched { ticket, result } => {
-                    if let Some(reply) = self.switches.remove(&ticket) {
+                Output::Reply { ticket, result } => {
+                    if let Some(reply) = self.replies.remove(&ticket) {
                         let _ = reply.send(result);
                     }
                 }
@@ -392,7 +410,6 @@ impl Driver {
     fn run_tool(&mut self, run: ToolRun) {
         let ToolRun { tool, call, scope } = run;
         let call_id = call.call_id.clone();
-        let call = call.context(self.context.clone());
         let task = self
             .tools
             .spawn(scope.scope(async move { tool.call(call).await }));
@@ -413,7 +430,7 @@ impl Driver {
             connection.close().await;
         }
         self.servers.close().await;
-        self.switches.clear();
+        self.replies.clear();
         self.over.send_replace(true);
         (self.events.clone(), std::mem::take(&mut self.undelivered))
     }

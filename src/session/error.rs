@@ -46,6 +46,12 @@ pub enum SessionError {
         /// What went wrong.
         reason: String,
     },
+    /// There is no such call, or it is settled already.
+    #[error("no call `{call_id}` waits for approval")]
+    NotWaiting {
+        /// The call that was decided on.
+        call_id: String,
+    },
     /// A raw event must be an object with a `type`.
     #[error("a raw event must be a JSON object with a `type`")]
     RawEvent,

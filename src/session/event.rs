@@ -133,6 +133,18 @@ pub enum SessionEvent {
         /// The user's (empty) item.
         item_id: Id,
     },
+    /// A call of a tool waits until [`SessionHandle::decide`](super::SessionHandle::decide) approves or rejects it, or
+    /// another agent takes charge. [`SessionEvent::ToolStart`] follows if it is approved, else [`SessionEvent::ToolEnd`].
+    ToolApprovalRequired {
+        /// The agent that called it.
+        agent: String,
+        /// The tool.
+        tool: String,
+        /// The call.
+        call_id: String,
+        /// The arguments as the model wrote them.
+        arguments: String,
+    },
     /// A tool runs.
     ToolStart {
         /// The agent that called it.
@@ -144,7 +156,7 @@ pub enum SessionEvent {
         /// The arguments as the model wrote them.
         arguments: String,
     },
-    /// A tool has answered or failed.
+    /// A tool has answered or failed, or a call of it was not approved.
     ToolEnd {
         /// The agent that called it.
         agent: String,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::command::Command;
-use super::{HistoryItem, SessionBuilder, SessionError, SessionEvent};
+use super::{Decision, HistoryItem, SessionBuilder, SessionError, SessionEvent};
 use crate::agent::Agents;
 use crate::protocol::Part;
 use crate::trace::TraceId;
@@ -17,12 +17,20 @@ use crate::trace::TraceId;
 /// Events taken from the queue at once.
 const BATCH: usize = 64;
 
+/// Where the application waits to hear what became of its wish.
+pub(super) type Reply = oneshot::Sender<Result<(), SessionError>>;
+
 /// What the application asks of the driver.
 pub(super) enum Request {
     Command(Command),
     UpdateAgent {
         agent: String,
-        reply: oneshot::Sender<Result<(), SessionError>>,
+        reply: Reply,
+    },
+    Decide {
+        call_id: String,
+        decision: Decision,
+        reply: Reply,
     },
     History {
         reply: oneshot::Sender<Vec<HistoryItem>>,
@@ -224,6 +232,21 @@ impl SessionHandle {
         let (reply, answer) = oneshot::channel();
         self.request(Request::UpdateAgent {
             agent: agent.into(),
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| SessionError::Ended)?
+    }
+
+    /// Decides on a call that waits for approval ([`SessionEvent::ToolApprovalRequired`]).
+    ///
+    /// # Errors
+    /// [`SessionError::NotWaiting`] when no such call waits, or it was settled meanwhile. When the session is over.
+    pub async fn decide(&self, call_id: impl Into<String>, decision: Decision) -> Result<(), SessionError> {
+        let (reply, answer) = oneshot::channel();
+        self.request(Request::Decide {
+            call_id: call_id.into(),
+            decision,
             reply,
         })
         .await?;

@@ -7,6 +7,7 @@
 mod builder;
 mod command;
 mod core;
+mod decision;
 mod driver;
 mod error;
 mod event;
@@ -14,6 +15,7 @@ mod handle;
 
 pub use builder::SessionBuilder;
 pub use core::HistoryItem;
+pub use decision::Decision;
 pub use error::SessionError;
 pub use event::{EndReason, SessionEvent};
 pub use handle::{Session, SessionHandle};

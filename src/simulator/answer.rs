@@ -7,17 +7,28 @@ use serde_json::{Value, json};
 use crate::protocol::{Id, ItemStatus, ResponseStatus, Usage};
 
 use super::brain::Output;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Entry};
 use super::id;
 use super::outbox::Outbox;
 use super::output_item::{Delivery, OutputItem};
 use super::settings::Settings;
 use super::usage::{Tokens, bill};
 
+/// What a response is asked for.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// The session's settings with the response's own over them.
+    pub(super) settings: Settings,
+    /// What is read instead of the conversation.
+    pub(super) input: Option<Vec<Entry>>,
+}
+
 /// A response that is being sent.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) id: Id,
+    /// What the brain has not been asked yet.
+    question: Option<Question>,
     /// The conversation it writes to; none when it is out of band.
     conversation_id: Option<Id>,
     metadata: Value,
@@ -34,7 +45,7 @@ pub(super) struct Answer {
 }
 
 /// What an answer costs: known at its start, and growing with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cost {
     /// All that the model read.
     pub(super) input: Tokens,
@@ -56,13 +67,12 @@ enum Ending {
 impl Answer {
     /// Announces a response. `conversation_id` is none for one out of band.
     pub(super) fn open(
-        settings: &Settings,
+        question: Question,
         conversation_id: Option<Id>,
         metadata: Value,
-        outputs: Vec<Output>,
-        cost: Cost,
         out: &mut Outbox,
     ) -> Self {
+        let settings = &question.settings;
         let answer = Self {
             id: id::new("resp_"),
             conversation_id,
@@ -75,14 +85,31 @@ impl Answer {
             } else {
                 Delivery::Written
             },
-            outputs: outputs.into(),
+            outputs: VecDeque::new(),
             current: None,
             finished: Vec::new(),
-            cost,
+            cost: Cost::default(),
+            question: Some(question),
         };
         let response = answer.shown(ResponseStatus::InProgress, Value::Null, None);
         out.send("response.created", json!({ "response": response }));
         answer
+    }
+
+    /// Whether the brain has yet to be asked.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.question.is_some()
+    }
+
+    /// What the brain is to be asked, which it is once.
+    pub(super) fn take_question(&mut self) -> Option<Question> {
+        self.question.take()
+    }
+
+    /// Takes what the brain has answered.
+    pub(super) fn begin(&mut self, outputs: Vec<Output>, cost: Cost) {
+        self.outputs = outputs.into();
+        self.cost = cost;
     }
 
     /// Whether it writes to the conversation, which only one response at a time may.

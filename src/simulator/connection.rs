@@ -39,8 +39,7 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
         Ok(Ok((socket, Opening::Session { model }))) => {
-            let brain = (options.brain)();
-            let peer = Peer::open(&model, brain, options.limits.max_conversation_bytes);
+            let peer = Peer::open(&model, &options);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
         Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
@@ -146,6 +145,9 @@ impl<'a> Connection<'a> {
                 () = pause_until(self.next_piece), if !is_writing && self.peer.is_answering() => {
                     self.peer.advance();
                     self.next_piece = Instant::now() + self.options.delta_interval;
+                }
+                (heard, words) = self.peer.hearings.next(), if !self.peer.hearings.is_empty() => {
+                    self.peer.understand(&heard, words);
                 }
                 () = sleep_until(self.give_up), if is_writing => {
                     tracing::warn!("a client was dropped because it did not read");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::protocol::{AudioFormat, Id, Item, Message, Part, Role};
 
+use super::Speech;
 use super::refusal::{Refused, refusal, refusal_at};
 use super::usage::Tokens;
 use super::words;
@@ -25,6 +26,8 @@ pub(super) enum Sound {
     Heard {
         audio: Bytes,
         format: AudioFormat,
+        /// Whether the client may see the transcript, or only the brain.
+        is_transcribed: bool,
     },
     /// What the model said. The bytes are made again from the words when they are asked for, since they are many.
     Spoken {
@@ -41,7 +44,7 @@ impl Sound {
     pub(super) fn millis(&self) -> u64 {
         match self {
             Self::None => 0,
-            Self::Heard { audio, format } => format.millis(audio.len() as u64),
+            Self::Heard { audio, format, .. } => format.millis(audio.len() as u64),
             Self::Spoken { bytes, format, .. } => format.millis(*bytes),
         }
     }
@@ -75,10 +78,21 @@ impl Entry {
 
     /// The item as events show it: without audio, and with the transcript of user audio even when it is null.
     pub(super) fn shown(&self) -> Value {
+        let is_secret = matches!(
+            self.sound,
+            Sound::Heard {
+                is_transcribed: false,
+                ..
+            }
+        );
         let mut value = show(&self.item);
         for part in parts_mut(&mut value) {
             if part["type"] == "input_audio" {
-                let transcript = part["transcript"].take();
+                let transcript = if is_secret {
+                    Value::Null
+                } else {
+                    part["transcript"].take()
+                };
                 *part = json!({"type": "input_audio", "transcript": transcript});
             }
         }
@@ -322,6 +336,35 @@ impl Entry {
         self.item = item;
         if matches!(self.sound, Sound::Spoken { truncated: true, .. }) {
             self.forget_transcript();
+        }
+    }
+
+    /// The user's speech, where nobody has said yet what it means.
+    pub(super) fn wordless_speech(&self) -> Option<Speech> {
+        match &self.sound {
+            Sound::Heard {
+                audio,
+                format,
+                is_transcribed: false,
+            } => Some(Speech {
+                audio: audio.clone(),
+                format: *format,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Takes what the user said, which the client need not be told.
+    pub(super) fn understand(&mut self, words: &str, is_shown: bool) {
+        if let Sound::Heard { is_transcribed, .. } = &mut self.sound {
+            *is_transcribed = is_shown;
+        }
+        if let Item::Message(message) = &mut self.item {
+            for part in &mut message.content {
+                if let Part::InputAudio { transcript, .. } = part {
+                    *transcript = Some(words.to_owned());
+                }
+            }
         }
     }
 

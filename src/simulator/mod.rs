@@ -27,9 +27,11 @@ mod refusal;
 mod request;
 mod settings;
 mod shape;
+mod transcriber;
 mod usage;
 mod words;
 
 pub use brain::{AutoBrain, Brain, Output, Prompt, ToolChoice};
 pub use handle::Simulator;
 pub use options::{Limits, MakeBrain, Options};
+pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};

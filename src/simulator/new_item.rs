@@ -97,9 +97,10 @@ fn part_name(part: &Part) -> &str {
 
 /// Moves the audio out of the parts, since events never show it.
 fn take_audio(parts: &mut [Part], path: &str, format: AudioFormat) -> Refused<Sound> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut has_transcript) = (Vec::new(), false);
     for (n, part) in parts.iter_mut().enumerate() {
-        if let Part::InputAudio { audio, .. } = part {
+        if let Part::InputAudio { audio, transcript } = part {
+            has_transcript |= transcript.is_some();
             let base64 = audio.take().unwrap_or_default();
             bytes.extend(decode(&base64, &format!("{path}.content[{n}].audio"))?);
         }
@@ -110,5 +111,7 @@ fn take_audio(parts: &mut [Part], path: &str, format: AudioFormat) -> Refused<So
     Ok(Sound::Heard {
         audio: bytes.into(),
         format,
+        // A client that brings a transcript knows it.
+        is_transcribed: has_transcript,
     })
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain};
+use super::{AutoBrain, Brain, Stopwatch, Transcriber};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -16,6 +16,9 @@ pub struct Options {
     pub delta_interval: Duration,
     /// What makes up the answers; [`AutoBrain`] unless set.
     pub brain: MakeBrain,
+    /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
+    /// set.
+    pub transcriber: Arc<dyn Transcriber>,
     /// What one simulator may use.
     pub limits: Limits,
 }
@@ -26,6 +29,7 @@ impl Default for Options {
             required_key: None,
             delta_interval: Duration::ZERO,
             brain: Arc::new(|| Box::new(AutoBrain)),
+            transcriber: Arc::new(Stopwatch),
             limits: Limits::default(),
         }
     }

@@ -1,22 +1,26 @@
 //! The server's side of one session, without I/O.
 
+mod hearing;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{Item, Message, Part};
+use crate::protocol::Item;
 
-use super::answer::{Answer, Cost};
+use super::answer::{Answer, Cost, Question};
 use super::brain::{Brain, Prompt};
-use super::conversation::{Conversation, Entry, Place, Sound};
+use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
 use super::outbox::Outbox;
 use super::refusal::{Refused, refusal};
 use super::request::{BadRequest, Kind, Request};
 use super::settings::Settings;
+use super::transcriber::{Hearings, Transcriber};
 use super::usage::Tokens;
-use super::{id, new_item};
+use super::{Options, id, new_item};
 
 /// The longest a session lasts (protocol.md section 1.5); the simulator announces it, and does not end it then.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -34,21 +38,26 @@ pub(super) struct Peer {
     /// What the last response read, for the count of cached tokens.
     seen: Tokens,
     brain: Box<dyn Brain>,
+    transcriber: Arc<dyn Transcriber>,
+    /// Speech whose words are not known yet.
+    pub(super) hearings: Hearings,
     pub(super) outbox: Outbox,
 }
 
 impl Peer {
     /// A session with a model, which greets with `session.created`.
-    pub(super) fn open(model: &str, brain: Box<dyn Brain>, max_conversation_bytes: usize) -> Self {
+    pub(super) fn open(model: &str, options: &Options) -> Self {
         let expires = SystemTime::now() + LIFETIME;
         let expires = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut peer = Self {
             settings: Settings::new(model, expires.as_secs()),
-            conversation: Conversation::new(id::new("conv_"), max_conversation_bytes),
+            conversation: Conversation::new(id::new("conv_"), options.limits.max_conversation_bytes),
             input: InputAudio::default(),
             answers: VecDeque::new(),
             seen: Tokens::default(),
-            brain,
+            brain: (options.brain)(),
+            transcriber: Arc::clone(&options.transcriber),
+            hearings: Hearings::default(),
             outbox: Outbox::default(),
         };
         peer.outbox
@@ -76,25 +85,28 @@ impl Peer {
 
     /// Makes the next piece of a running response.
     pub(super) fn advance(&mut self) {
-        if let Some(answer) = self.answers.pop_front() {
+        if let Some(mut answer) = self.answers.pop_front() {
+            self.ask(&mut answer);
             let going_on = answer.advance(&mut self.conversation, &mut self.outbox);
             self.answers.extend(going_on);
         }
     }
 
-    /// Whether a response is running.
+    /// Whether a response can go on: one that has not begun waits until the user is understood.
     pub(super) fn is_answering(&self) -> bool {
-        !self.answers.is_empty()
+        match self.answers.front() {
+            Some(next) => self.hearings.is_empty() || !next.is_waiting(),
+            None => false,
+        }
     }
 
     fn perform(&mut self, request: &Request) -> Refused<()> {
         match request.kind {
             Kind::SessionUpdate => self.update_session(&request.body["session"]),
-            Kind::AudioAppend => self.input.append(request.text("audio").unwrap_or_default()),
+            Kind::AudioAppend => self.append_audio(request.text("audio").unwrap_or_default()),
             Kind::AudioCommit => self.commit_audio(),
             Kind::AudioClear => {
-                self.input.clear();
-                self.outbox.send("input_audio_buffer.cleared", json!({}));
+                self.clear_audio();
                 Ok(())
             }
             Kind::ItemCreate => self.create_item(request),
@@ -115,49 +127,9 @@ impl Peer {
         Ok(())
     }
 
-    fn commit_audio(&mut self) -> Refused<()> {
-        let format = self.settings.input_format();
-        let audio = self.input.commit(format)?;
-        let item_id = id::new("item_");
-        let mut entry = Entry::new(item_id.clone(), new_item::heard(item_id.clone()));
-        entry.sound = Sound::Heard { audio, format };
-        let shown = entry.shown();
-        let millis = entry.sound.millis();
-        let previous = self.conversation.insert(entry, Place::End)?;
-        let fields = json!({"previous_item_id": previous, "item_id": item_id});
-        self.outbox.send("input_audio_buffer.committed", fields);
-        self.announce(&json!({"previous_item_id": previous, "item": shown}));
-        if self.settings.transcribes() {
-            self.transcribe(&item_id, millis);
-        }
-        Ok(())
-    }
-
     fn announce(&mut self, fields: &Value) {
         self.outbox.send("conversation.item.added", fields.clone());
         self.outbox.send("conversation.item.done", fields.clone());
-    }
-
-    /// Says how long the audio was, as nobody here understands it.
-    fn transcribe(&mut self, item_id: &str, millis: u64) {
-        let seconds = millis as f64 / 1_000.0;
-        let words = format!("{seconds:.1} seconds of audio");
-        let place = json!({"item_id": item_id, "content_index": 0});
-        let kind = "conversation.item.input_audio_transcription";
-        self.outbox
-            .send_delta(&format!("{kind}.delta"), place.clone(), &words);
-        let mut fields = place;
-        fields["transcript"] = words.as_str().into();
-        fields["usage"] = json!({"type": "duration", "seconds": seconds});
-        self.outbox.send(&format!("{kind}.completed"), fields);
-        self.conversation.change(item_id, |entry| {
-            if let Item::Message(Message { content, .. }) = &mut entry.item {
-                *content = vec![Part::InputAudio {
-                    audio: None,
-                    transcript: Some(words),
-                }];
-            }
-        });
     }
 
     fn create_item(&mut self, request: &Request) -> Refused<()> {
@@ -168,10 +140,13 @@ impl Peer {
             let message = format!("Tool call ID '{}' not found in conversation.", output.call_id);
             return Err(refusal("invalid_tool_call_id", message));
         }
-        let shown = entry.shown();
+        let (shown, speech, item_id) = (entry.shown(), entry.wordless_speech(), entry.id.clone());
         let place = Place::from_previous(request.text("previous_item_id"));
         let previous = self.conversation.insert(entry, place)?;
         self.announce(&json!({"previous_item_id": previous, "item": shown}));
+        if let Some(speech) = speech {
+            self.listen_to(item_id, speech, false);
+        }
         Ok(())
     }
 
@@ -213,6 +188,22 @@ impl Peer {
             None => None,
         };
         let settings = self.settings.overridden(overrides);
+        let conversation_id = (!out_of_band).then(|| self.conversation.id.clone());
+        let metadata = given("metadata").cloned().unwrap_or_default();
+        let question = Question { settings, input };
+        let mut answer = Answer::open(question, conversation_id, metadata, &mut self.outbox);
+        if self.hearings.is_empty() {
+            self.ask(&mut answer);
+        }
+        self.answers.push_back(answer);
+        Ok(())
+    }
+
+    /// Asks the brain what an answer holds, unless it was asked.
+    fn ask(&mut self, answer: &mut Answer) {
+        let Some(Question { settings, input }) = answer.take_question() else {
+            return;
+        };
         let mut read = Tokens::of_text(settings.instructions());
         read += Tokens::of_text(&settings.tools_text());
         match &input {
@@ -230,18 +221,7 @@ impl Peer {
             seen: std::mem::replace(&mut self.seen, read),
             output: Tokens::default(),
         };
-        let conversation_id = (!out_of_band).then(|| self.conversation.id.clone());
-        let metadata = given("metadata").cloned().unwrap_or_default();
-        let answer = Answer::open(
-            &settings,
-            conversation_id,
-            metadata,
-            outputs,
-            cost,
-            &mut self.outbox,
-        );
-        self.answers.push_back(answer);
-        Ok(())
+        answer.begin(outputs, cost);
     }
 
     /// Only one response at a time may write to the conversation (protocol.md section 5.12).

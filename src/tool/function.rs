@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+use super::{Approval, Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 
 /// A tool written in Rust.
 ///
@@ -22,6 +22,7 @@ use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 /// ```
 pub struct FunctionTool {
     spec: ToolSpec,
+    approval: Approval,
     run: Box<dyn Fn(ToolCall) -> ToolFuture + Send + Sync>,
 }
 
@@ -40,11 +41,19 @@ impl FunctionTool {
     {
         Self {
             spec: ToolSpec::new(name, description).parameters(parameters),
+            approval: Approval::Never,
             run: Box::new(move |call| {
                 let running = function(call);
                 Box::pin(async move { running.await.map(Into::into) })
             }),
         }
+    }
+
+    /// Sets which calls have to be approved before they run; none, unless said otherwise.
+    #[must_use]
+    pub fn approval(mut self, approval: impl Into<Approval>) -> Self {
+        self.approval = approval.into();
+        self
     }
 }
 
@@ -56,12 +65,17 @@ impl Tool for FunctionTool {
     fn call(&self, call: ToolCall) -> ToolFuture {
         (self.run)(call)
     }
+
+    fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
+        self.approval.is_needed(call)
+    }
 }
 
 impl fmt::Debug for FunctionTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FunctionTool")
             .field("spec", &self.spec)
+            .field("approval", &self.approval)
             .finish_non_exhaustive()
     }
 }

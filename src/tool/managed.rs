@@ -4,7 +4,7 @@ use std::sync::Arc;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec, limit};
+use super::{Approval, Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec, limit};
 use crate::context::{Condition, RunContext, Template, TemplateError, Variables};
 
 /// Mistakes in one call's arguments that the model is told of.
@@ -13,16 +13,19 @@ const MISTAKES: usize = 5;
 const MISTAKE_LENGTH: usize = 200;
 
 /// A tool of any kind with what holds for all kinds around it: the condition it is enabled by, the validation of
-/// arguments before it runs, updates of the context from its answer, a limit on how much it may answer, and the
-/// words for its failures.
+/// arguments before it runs, whether it needs approval, updates of the context from its answer, a limit on how much it
+/// may answer, and the words for its failures and refusals.
 #[derive(Clone)]
 pub struct ManagedTool {
     inner: Arc<dyn Tool>,
     /// Made once, since making it costs more than using it. None for a schema that is of no use.
     validator: Option<Arc<Validator>>,
     when: Option<Condition>,
+    /// None leaves it to the tool itself.
+    approval: Option<Approval>,
     updates_context: bool,
     error_message: Option<Template>,
+    refusal_message: Option<Template>,
 }
 
 impl ManagedTool {
@@ -42,8 +45,10 @@ impl ManagedTool {
             inner: tool,
             validator,
             when: None,
+            approval: None,
             updates_context: false,
             error_message: None,
+            refusal_message: None,
         }
     }
 
@@ -51,6 +56,13 @@ impl ManagedTool {
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {
         self.when = Some(condition);
+        self
+    }
+
+    /// Sets which calls have to be approved before they run, instead of what the tool itself says.
+    #[must_use]
+    pub fn approval(mut self, approval: impl Into<Approval>) -> Self {
+        self.approval = Some(approval.into());
         self
     }
 
@@ -67,6 +79,13 @@ impl ManagedTool {
     #[must_use]
     pub fn error_message(mut self, template: Template) -> Self {
         self.error_message = Some(template);
+        self
+    }
+
+    /// Sets what the model is told when a call was not approved: a template that knows the tool's name as `tool`.
+    #[must_use]
+    pub fn refusal_message(mut self, template: Template) -> Self {
+        self.refusal_message = Some(template);
         self
     }
 
@@ -171,10 +190,29 @@ impl Tool for ManagedTool {
         }
     }
 
+    /// Nobody is asked about arguments that will not do.
+    fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
+        let needed = match &self.approval {
+            Some(approval) => approval.is_needed(call),
+            None => self.inner.needs_approval(call),
+        };
+        if needed != Ok(false) {
+            self.validate(&call.arguments)?;
+        }
+        needed
+    }
+
     fn tell_failure(&self, error: &str) -> Option<String> {
         match &self.error_message {
             Some(template) => tell_failure(template, &self.spec().name, error),
             None => self.inner.tell_failure(error),
+        }
+    }
+
+    fn tell_refusal(&self) -> Option<String> {
+        match &self.refusal_message {
+            Some(template) => tell_refusal(template, &self.spec().name),
+            None => self.inner.tell_refusal(),
         }
     }
 
@@ -191,11 +229,18 @@ pub(crate) fn tell_failure(template: &Template, tool: &str, error: &str) -> Opti
     template.render(&variables).ok()
 }
 
+/// The words for a call of `tool` that was not approved, unless the template is of no use.
+pub(crate) fn tell_refusal(template: &Template, tool: &str) -> Option<String> {
+    let variables = Variables::none().with("tool", &tool.into());
+    template.render(&variables).ok()
+}
+
 impl fmt::Debug for ManagedTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagedTool")
             .field("spec", self.spec())
             .field("when", &self.when)
+            .field("approval", &self.approval)
             .field("updates_context", &self.updates_context)
             .finish_non_exhaustive()
     }

@@ -4,10 +4,12 @@
 //! the model gets to read. A tool is anything that implements [`Tool`]: a Rust closure ([`FunctionTool`]), a
 //! program ([`CommandTool`]), a request over HTTP ([`HttpTool`]), a ready answer ([`OutputTool`]), the end of the
 //! session ([`EndSessionTool`]), a tool of an MCP server ([`McpTool`]). What holds for all of them (arguments are
-//! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`].
+//! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`]. Which calls have to be
+//! approved first is said by an [`Approval`]; who does that is for the session to find out.
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
+mod approval;
 mod command;
 mod end_session;
 mod function;
@@ -26,13 +28,14 @@ use serde_json::{Value, json};
 
 use crate::context::{RunContext, TemplateError, Variables};
 
+pub use approval::Approval;
 pub use command::CommandTool;
 pub use end_session::EndSessionTool;
 pub use function::FunctionTool;
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
 pub use managed::ManagedTool;
-pub(crate) use managed::tell_failure;
+pub(crate) use managed::{tell_failure, tell_refusal};
 pub use mcp::{McpCommand, McpError, McpHttp, McpServer, McpServers, McpTool, McpTransport};
 pub use output::OutputTool;
 
@@ -57,9 +60,25 @@ pub trait Tool: Send + Sync + 'static {
         Ok(true)
     }
 
+    /// Whether this call has to be approved before it runs; never, unless said otherwise. Asked once for each call, by
+    /// the session's own task: it must not block.
+    ///
+    /// # Errors
+    /// When that can't be told, or it is known already that the call can't be served: it is not run then, and the error
+    /// is the tool's own.
+    fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
+        let _ = call;
+        Ok(false)
+    }
+
     /// What the model is told when it has failed, in whatever way; if none, the agent decides.
     fn tell_failure(&self, error: &str) -> Option<String> {
         let _ = error;
+        None
+    }
+
+    /// What the model is told when a call was not approved; if none, the agent decides.
+    fn tell_refusal(&self) -> Option<String> {
         None
     }
 

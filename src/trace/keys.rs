@@ -2,6 +2,10 @@
 
 /// Of a function span: the model's id of the call.
 pub const CALL_ID: &str = "call_id";
+/// Of the function span of a call that had to be approved: what came of that, `approved`, `rejected` or `withdrawn`.
+pub const APPROVAL: &str = "approval";
+/// Of the same: how long the call waited for it, in milliseconds.
+pub const APPROVAL_WAITED_MS: &str = "approval_waited_ms";
 /// Of a generation span: the server's id of the response.
 pub const RESPONSE_ID: &str = "response_id";
 /// Of a generation span: when the user's turn that it answers had ended, in RFC 3339. Only on the first answer to a

@@ -44,6 +44,7 @@ mod read;
 mod record;
 mod redact;
 mod span;
+mod store;
 mod time;
 mod tracer;
 mod w3c;
@@ -52,8 +53,8 @@ pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, OpenAiExporter, OtlpConfig,
-    OtlpExporter, RetryPolicy, SpanExporter, StdoutExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, JsonLinesExporter, OpenAiExporter,
+    OtlpConfig, OtlpExporter, RetryPolicy, SpanExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
@@ -62,6 +63,7 @@ pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use redact::{InvalidPattern, Redaction};
 pub use span::Span;
+pub use store::{Delivery, Destination, RunContent, StoreLimits, StoredRun, TraceStore, UnreadableRun};
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
 pub use w3c::{InvalidTraceparent, Traceparent};

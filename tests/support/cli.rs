@@ -45,6 +45,11 @@ pub fn program() -> Command {
             program.env_remove(name);
         }
     }
+    // What is run for an agent of a test has a folder of its own; nothing goes to the home of who runs the tests.
+    program.env(
+        "REALTIME_RUN_SPOOL",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/no-store"),
+    );
     program.stdin(Stdio::null());
     program
 }
@@ -93,10 +98,16 @@ impl Agent {
         self.directory.path().join("agent.toml")
     }
 
+    /// Where its traces are kept.
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
     /// The program about to run this agent.
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = program();
         command.arg("--agent").arg(self.path()).args(arguments);
+        command.env("REALTIME_RUN_SPOOL", self.store());
         command
     }
 
@@ -210,6 +221,16 @@ impl Child {
     /// Waits until `text` is on stdout, and returns all that is.
     pub fn wait_for_stdout(&self, text: &str) -> String {
         self.stdout.wait_until(|seen, _| seen.contains(text))
+    }
+
+    /// Waits until so many lines on stdout hold `text`, and returns all that is.
+    pub fn wait_for_lines(&self, text: &str, count: usize) -> String {
+        let whole = |seen: &str| {
+            seen.split_inclusive('\n')
+                .filter(|line| line.ends_with('\n') && line.contains(text))
+                .count()
+        };
+        self.stdout.wait_until(|seen, _| whole(seen) >= count)
     }
 
     /// Waits until `text` is on stderr, and returns all that is.

@@ -1,19 +1,24 @@
 //! A simulator that says one word after the other, slowly enough to be interrupted.
 //!
 //! Use it with `#[path = "support/slow_server.rs"] mod slow_server;`.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
 use tokio::runtime::Runtime;
 
-/// Answers every message with the same words.
-struct Talker(String);
+/// Gives these answers one after the other, the last one again and again.
+struct Talker(VecDeque<Vec<Output>>);
 
 impl Brain for Talker {
     fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        vec![Output::Say(self.0.clone())]
+        match self.0.len() {
+            1 => self.0[0].clone(),
+            _ => self.0.pop_front().unwrap_or_default(),
+        }
     }
 }
 
@@ -25,10 +30,15 @@ pub struct SlowServer {
 impl SlowServer {
     /// A server that says `words`, with a pause of `interval` before each.
     pub fn start(words: &str, interval: Duration) -> Self {
-        let words = words.to_owned();
+        Self::answering([vec![Output::Say(words.to_owned())]], interval)
+    }
+
+    /// A server that gives these answers, the last one again and again, with a pause of `interval` before each word.
+    pub fn answering(answers: impl IntoIterator<Item = Vec<Output>>, interval: Duration) -> Self {
+        let answers: VecDeque<_> = answers.into_iter().collect();
         let options = Options {
             delta_interval: interval,
-            brain: Arc::new(move || Box::new(Talker(words.clone()))),
+            brain: Arc::new(move || Box::new(Talker(answers.clone()))),
             ..Options::default()
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::schema::{AgentSection, ArgumentsPlace, FileContent, HandoffSection, HttpSection, ToolSection};
 use super::{AgentFile, TracingSettings};
 use crate::agent::{Agent, Agents, Handoff};
-use crate::context::{Condition, Template, TemplateError};
+use crate::context::{Condition, Template};
 use crate::tool::{
-    CommandTool, EndSessionTool, HttpTool, ManagedTool, McpServer, OutputTool, SendArguments, Tool, ToolSpec,
+    Approval, CommandTool, EndSessionTool, HttpTool, ManagedTool, McpServer, OutputTool, SendArguments, Tool,
+    ToolSpec,
 };
 
 /// What was overlooked when the file was checked.
@@ -47,6 +48,7 @@ pub(super) fn build(
     }
     agents.context = Value::Object(content.context);
     agents.tool_error_message = content.tool_error_message.map(Template::new).transpose()?;
+    agents.tool_refusal_message = content.tool_refusal_message.map(Template::new).transpose()?;
     if let Some(start) = content.start {
         agents.set_start(&start)?;
     }
@@ -69,10 +71,12 @@ fn agent(
     let instructions = section
         .instructions
         .or_else(from_file)
+        .or_else(|| section.prompt.as_ref().map(|_| String::new()))
         .ok_or("an agent has no instructions")?;
     let mut agent = Agent::new(name).instructions_template(Template::new(instructions)?);
     agent.handoff_description = section.handoff_description;
     agent.voice = section.voice;
+    agent.prompt = section.prompt.map(serde_json::to_value).transpose()?;
     for entry in section.handoffs {
         agent = agent.handoff(handoff(entry.into(), tools)?);
     }
@@ -161,32 +165,23 @@ fn tool(name: &str, section: ToolSection, directory: &Path) -> Result<Arc<dyn To
             Arc::new(tool.timeout(timeout.unwrap_or(CommandTool::DEFAULT_TIMEOUT)))
         }
     };
-    let managed = manage(
-        tool,
-        section.when,
-        section.updates_context,
-        section.tool_error_message,
-    )?;
-    Ok(Arc::new(managed))
-}
-
-fn manage(
-    tool: Arc<dyn Tool>,
-    when: Option<String>,
-    updates_context: bool,
-    error_message: Option<String>,
-) -> Result<ManagedTool, TemplateError> {
     let mut managed = ManagedTool::new(tool);
-    if let Some(when) = when {
+    if let Some(when) = section.when {
         managed = managed.when(Condition::new(when)?);
     }
-    if updates_context {
+    if let Some(approval) = section.needs_approval {
+        managed = managed.approval(Approval::try_from(approval)?);
+    }
+    if section.updates_context {
         managed = managed.updates_context();
     }
-    if let Some(message) = error_message {
+    if let Some(message) = section.tool_error_message {
         managed = managed.error_message(Template::new(message)?);
     }
-    Ok(managed)
+    if let Some(message) = section.tool_refusal_message {
+        managed = managed.refusal_message(Template::new(message)?);
+    }
+    Ok(Arc::new(managed))
 }
 
 fn http(spec: ToolSpec, section: HttpSection, timeout: Option<Duration>) -> Result<HttpTool, Overlooked> {

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::document::{Content, Node};
-use super::{mcp, misspelt, parameters, quoted, text, tools};
-use crate::agent::diagnostics::Diagnostic;
-use crate::agent::names::{self, nearest};
+use super::{mcp, parameters, tools};
+use crate::agent::names;
+use crate::file::{Content, Diagnostic, Node, misspelt, nearest, quoted, read_text};
 use crate::tool::EndSessionTool;
 
 /// What the checks found.
@@ -190,7 +189,11 @@ impl<'a> Checks<'a> {
     fn handoff_input(&mut self, handoff: &Node) {
         let schema = handoff.get("input_schema");
         match handoff.get("on_handoff").and_then(Reference::new) {
-            Some(tool) => drop(self.require(&tool, "tool")),
+            Some(tool) => {
+                if self.require(&tool, "tool") {
+                    self.without_approval(&tool);
+                }
+            }
             None => {
                 if let Some(schema) = schema.filter(|_| handoff.get("on_handoff").is_none()) {
                     self.report(
@@ -205,6 +208,18 @@ impl<'a> Checks<'a> {
             .extend(schema.into_iter().flat_map(parameters::check));
     }
 
+    /// A handoff happens at once, or not at all.
+    fn without_approval(&mut self, tool: &Reference<'_>) {
+        let section = self.root.get("tools").and_then(|tools| tools.get(tool.name));
+        let approval = section.and_then(|section| section.get("needs_approval"));
+        if approval.is_some_and(|approval| approval.to_json() != false) {
+            let message = format!("`{}` needs approval, and no handoff waits for that", tool.written);
+            self.report(
+                Diagnostic::at(tool.node.span.clone(), message).help("name a tool without `needs_approval`"),
+            );
+        }
+    }
+
     fn instructions(&mut self, name: &str, agent: &Node) {
         match (agent.get("instructions"), agent.get("instructions_file")) {
             (Some(_), Some(file)) => self.report(
@@ -215,7 +230,9 @@ impl<'a> Checks<'a> {
                 .help("keep one of them"),
             ),
             (None, None)
-                if matches!(agent.content, Content::Table(_)) && !misspelt(agent, "instructions") =>
+                if matches!(agent.content, Content::Table(_))
+                    && agent.get("prompt").is_none()
+                    && !misspelt(agent, "instructions") =>
             {
                 self.report(
                     Diagnostic::at(
@@ -232,7 +249,7 @@ impl<'a> Checks<'a> {
 
     fn instructions_file(&mut self, file: &Node) {
         let Some(path) = file.text() else { return };
-        match text::read(&self.directory.join(&path.value)) {
+        match read_text(&self.directory.join(&path.value)) {
             Ok(instructions) => {
                 self.findings.texts.insert(path.value.clone(), instructions);
             }

@@ -14,7 +14,10 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         ([], "workflow_name" | "group_id" | "metadata") => "put it under `[tracing]`",
         ([], "instructions") => "it belongs to an agent: put it under `[agents.NAME]`",
         (["tools", _], "timeout") => "did you mean `timeout_sec`?",
-        (["tools", _, "http"], "timeout_sec" | "when" | "tool_error_message") => "put it beside `http`",
+        (
+            ["tools", _, "http"],
+            "timeout_sec" | "when" | "needs_approval" | "tool_error_message" | "tool_refusal_message",
+        ) => "put it beside `http`",
         (["tools", _], "url" | "method" | "headers") => {
             "it belongs to a request: `http = { url = \"https://…\" }`"
         }
@@ -22,6 +25,9 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         | (["mcp_servers", _], "is_enabled" | "if") => "did you mean `when`?",
         (["mcp_servers", _], "timeout" | "timeout_sec" | "startup_timeout_ms") => {
             "write `startup_timeout_sec` for its start, `tool_timeout_sec` for one call"
+        }
+        (["tools", _] | ["mcp_servers", _], "approval" | "require_approval") => {
+            "did you mean `needs_approval`?"
         }
         (["mcp_servers", _], "headers") => "did you mean `http_headers`?",
         (["mcp_servers", _], "bearer_token") => {
@@ -75,6 +81,9 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         }
         ["tools", _, "when"] | ["agents", _, "handoffs", _, "when"] => {
             "write a condition on the context: `when = \"user.tier == 'gold'\"`"
+        }
+        ["tools", _, "needs_approval"] | ["mcp_servers", _, "needs_approval"] => {
+            "write `needs_approval = true`, or a condition: `needs_approval = \"args.amount > 100\"`"
         }
         ["tools", _, "http"] => "write `http = { url = \"https://api.example.com/cities/{{ args.city }}\" }`",
         ["tools", _, "http", "url"] => "write `url = \"https://api.example.com/cities/{{ args.city }}\"`",

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::build::Overlooked;
-use super::document::{Content, Node};
-use crate::agent::diagnostics::Diagnostic;
-use crate::agent::names::{self, nearest};
+use super::schema::ApprovalEntry;
+use crate::agent::names;
 use crate::context::Condition;
-use crate::tool::{McpCommand, McpHttp, McpServer, McpTransport};
+use crate::file::{Content, Diagnostic, Node, nearest};
+use crate::tool::{Approval, McpCommand, McpHttp, McpServer, McpTransport};
 
 /// An MCP server: a program (`command`) or an address (`url`).
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -50,6 +50,8 @@ pub(super) struct McpServerSection {
     pub enabled: Option<bool>,
     /// A condition on the context that says when an agent that takes charge has its tools; always if absent.
     pub when: Option<String>,
+    /// Which calls of its tools have to be approved before they run; none if absent.
+    pub needs_approval: Option<ApprovalEntry>,
     /// Whether agents can't do without it: a run fails where it does. True if absent; if false, a warning is given.
     pub required: Option<bool>,
     /// The only tools of the server that agents get; all if absent.
@@ -70,12 +72,14 @@ impl McpServerSection {
     pub fn into_server(self, name: String, directory: &Path) -> Result<McpServer, Overlooked> {
         let (startup, tool, when) = (self.startup_timeout_sec, self.tool_timeout_sec, self.when.clone());
         let (enabled, required, prefix) = (self.enabled, self.required, self.prefix_on_clash);
+        let approval = self.needs_approval.clone().map(Approval::try_from).transpose()?;
         let (enabled_tools, disabled_tools) = (self.enabled_tools.clone(), self.disabled_tools.clone());
         let mut server = McpServer::new(name, self.into_transport(directory)?);
         server.enabled = enabled.unwrap_or(server.enabled);
         server.when = when.map(Condition::new).transpose()?;
         server.required = required.unwrap_or(server.required);
         server.prefix_on_clash = prefix.unwrap_or(server.prefix_on_clash);
+        server.needs_approval = approval.unwrap_or_default();
         server.enabled_tools = enabled_tools;
         server.disabled_tools = disabled_tools;
         if let Some(seconds) = startup {

@@ -1,36 +1,28 @@
 //! Agent files.
 //!
-//! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree that knows
-//! where each value stands (`document`), with values from the environment put in (`environment`); its shape is
-//! held against a schema (`schema`, `session`, `structure`), its sense is checked (`checks`, `tools`, `mcp`, `parameters`,
-//! `templates`), and agents are
-//! made of it (`build`).
+//! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree; its shape is held
+//! against a schema (`schema`, `session`, `hints`), its sense is checked (`checks`, `tools`, `mcp`, `parameters`,
+//! `templates`), and agents are made of it (`build`).
 
 mod build;
 mod checks;
-mod document;
-mod environment;
 mod hints;
 mod mcp;
 mod parameters;
 mod schema;
 mod session;
-mod structure;
 mod templates;
-mod text;
 mod tools;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::document::Node;
-use self::environment::Environment;
 use self::schema::FileContent;
 use super::Agents;
-use super::diagnostics::{Diagnostic, Diagnostics};
-use super::names::nearest;
+use crate::file::{self, Diagnostic, Diagnostics, Environment, Form, Hints, Node};
 
 /// What an agent file holds.
 #[derive(Debug, Clone)]
@@ -59,13 +51,7 @@ impl AgentFile {
     /// # Errors
     /// All mistakes of the file, or why it can't be read at all.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        let unreadable = |reason: String| Diagnostics::new(&name, "", vec![Diagnostic::whole(reason)]);
-        let text = text::read(path).map_err(|reason| unreadable(format!("can't be read: {reason}")))?;
-        // Tools run later, maybe after the process has moved to another directory.
-        let directory = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
-        Self::parse(&name, &text, directory.parent().unwrap_or(Path::new("/")))
+        file::load(path.as_ref(), Self::parse)
     }
 
     /// Reads an agent file that is already in memory, with values from the environment of this process.
@@ -79,7 +65,7 @@ impl AgentFile {
 
     /// The JSON Schema of agent files, by which editors complete and check them.
     pub fn schema() -> Value {
-        schema::json_schema()
+        file::json_schema::<FileContent>()
     }
 
     fn parse_with(
@@ -105,7 +91,7 @@ fn read(
     mistakes: &mut Vec<Diagnostic>,
 ) -> Option<AgentFile> {
     let root = Node::parse(text, environment, mistakes)?;
-    mistakes.extend(structure::check(&root));
+    mistakes.extend(structure(&root));
     let findings = checks::check(&root, directory);
     mistakes.extend(findings.mistakes);
     mistakes.extend(templates::check(&root, text, &findings.texts));
@@ -126,18 +112,23 @@ fn read(
         .ok()
 }
 
-/// Whether a table has a key that looks like `key` with a slip; the slip itself is told elsewhere.
-fn misspelt(table: &Node, key: &str) -> bool {
-    table.entries().any(|(other, _)| nearest(other, [key]).is_some())
+/// All that is wrong with the shape of the file.
+fn structure(root: &Node) -> Vec<Diagnostic> {
+    match &*FORM {
+        Ok(form) => form.check(root),
+        Err(error) => vec![Diagnostic::whole(format!(
+            "can't be checked, as its own schema is broken: {error}"
+        ))],
+    }
 }
 
-fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
+static FORM: LazyLock<Result<Form, String>> = LazyLock::new(|| {
+    let hints = Hints {
+        unknown_key: hints::unknown_key,
+        example: hints::example,
+    };
+    Form::new(AgentFile::schema(), hints)
+});
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +163,11 @@ mod tests {
                 prop_assert!(!shown.contains("s3cret"), "{}", shown);
             }
         }
+    }
+
+    #[test]
+    fn the_schema_of_agent_files_is_a_good_one() {
+        assert!(FORM.is_ok(), "{:?}", FORM.as_ref().err());
     }
 
     #[test]

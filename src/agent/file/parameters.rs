@@ -3,16 +3,14 @@
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 
-use super::document::{Content, Node};
-use super::structure;
-use crate::agent::diagnostics::Diagnostic;
+use crate::file::{Content, Diagnostic, Node, explain_all};
 
 /// All that is wrong with the parameters at `node`.
 pub(super) fn check(node: &Node) -> Vec<Diagnostic> {
     if !matches!(node.content, Content::Table(_)) {
         return Vec::new();
     }
-    let mistakes = structure::explain_all(node, jsonschema::draft202012::meta::validator().as_ref());
+    let mistakes = explain_all(node, jsonschema::draft202012::meta::validator().as_ref());
     if !mistakes.is_empty() {
         return mistakes;
     }

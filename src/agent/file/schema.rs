@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::mcp::McpServerSection;
-use super::session::SessionSection;
+use super::session::{Prompt, SessionSection};
+use crate::context::{Condition, TemplateError};
 use crate::protocol::Voice;
+use crate::tool::Approval;
 
 /// Agents for the OpenAI Realtime API, and what they share.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub(super) struct FileContent {
     /// What models are told of a tool's failure: a template that knows the tool's name as `tool` and what happened as
     /// `error`. A tool's own comes first.
     pub tool_error_message: Option<String>,
+    /// What models are told of a call that was not approved: a template that knows the tool's name as `tool`. A tool's own
+    /// comes first.
+    pub tool_refusal_message: Option<String>,
     /// MCP servers, each under its name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, McpServerSection>")]
@@ -76,6 +79,8 @@ pub(super) struct AgentSection {
     pub mcp_servers: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
+    /// A prompt stored with the provider, in place of the session's. With one, instructions may be left out.
+    pub prompt: Option<Prompt>,
 }
 
 /// An agent that can take over.
@@ -147,6 +152,31 @@ pub(super) struct ToolSection {
     /// What the model is told when it fails: a template that knows the tool's name as `tool` and what happened as
     /// `error`.
     pub tool_error_message: Option<String>,
+    /// Which calls have to be approved before they run; none if absent.
+    pub needs_approval: Option<ApprovalEntry>,
+    /// What the model is told of a call that was not approved: a template that knows the tool's name as `tool`.
+    pub tool_refusal_message: Option<String>,
+}
+
+/// Which calls have to be approved before they run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ApprovalEntry {
+    /// Every one, or none.
+    All(bool),
+    /// Those for which this condition holds; it knows the arguments as `args`, and the context.
+    When(String),
+}
+
+impl TryFrom<ApprovalEntry> for Approval {
+    type Error = TemplateError;
+
+    fn try_from(entry: ApprovalEntry) -> Result<Self, TemplateError> {
+        Ok(match entry {
+            ApprovalEntry::All(all) => all.into(),
+            ApprovalEntry::When(condition) => Condition::new(condition)?.into(),
+        })
+    }
 }
 
 /// A request over HTTP.
@@ -201,53 +231,4 @@ pub(super) enum ArgumentsPlace {
     Query,
     Body,
     None,
-}
-
-/// The JSON schema of agent files.
-pub(super) fn json_schema() -> Value {
-    let settings = SchemaSettings::draft2020_12()
-        .with_transform(RecursiveTransform(close))
-        .with_transform(RecursiveTransform(without_null))
-        .with_transform(RecursiveTransform(bound));
-    settings
-        .into_generator()
-        .into_root_schema_for::<FileContent>()
-        .to_value()
-}
-
-/// Refuses keys that are not named: an unknown key is a mistake, wherever it stands. Tables of free content
-/// name no keys and stay open.
-fn close(schema: &mut Schema) {
-    if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
-        schema.insert("additionalProperties".to_owned(), json!(false));
-    }
-}
-
-/// Takes out null, which TOML doesn't have: an optional key is left out instead.
-fn without_null(schema: &mut Schema) {
-    schema.remove("default");
-    if let Some(Value::Array(types)) = schema.get_mut("type") {
-        types.retain(|kind| kind != "null");
-        if let [only] = types.as_slice() {
-            let only = only.clone();
-            schema.insert("type".to_owned(), only);
-        }
-    }
-    if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
-        branches.retain(|branch| branch != &json!({"type": "null"}));
-        if let [Value::Object(only)] = branches.as_mut_slice() {
-            let only = std::mem::take(only);
-            schema.remove("anyOf");
-            only.into_iter().for_each(|(key, value)| {
-                schema.insert(key, value);
-            });
-        }
-    }
-}
-
-/// States the largest number of a `u32`, which the schema else only hints at.
-fn bound(schema: &mut Schema) {
-    if schema.get("format") == Some(&json!("uint32")) && schema.get("maximum").is_none() {
-        schema.insert("maximum".to_owned(), json!(u32::MAX));
-    }
 }

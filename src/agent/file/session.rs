@@ -277,7 +277,7 @@ struct TokenLimits {
 
 /// A prompt stored with the provider.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Prompt {
+pub(super) struct Prompt {
     /// Its id.
     id: String,
     /// Its version; the newest if absent.

@@ -5,10 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::document::{Content, Node, Text};
-use crate::agent::diagnostics::{Diagnostic, OtherFile};
-use crate::agent::names::nearest;
 use crate::context::{Condition, Template, TemplateError, Variables};
+use crate::file::{Content, Diagnostic, Node, OtherFile, Text, nearest, quoted};
 
 /// Names that templates give a meaning of their own.
 const TAKEN: [(&str, &str); 2] = [
@@ -33,7 +31,7 @@ pub(super) fn check(root: &Node, source: &str, texts: &HashMap<String, String>) 
         mistakes: Vec::new(),
     };
     checks.context(context);
-    checks.message(root);
+    checks.messages(root);
     for (_, agent) in root.get("agents").into_iter().flat_map(Node::entries) {
         checks.agent(agent, texts);
     }
@@ -41,7 +39,7 @@ pub(super) fn check(root: &Node, source: &str, texts: &HashMap<String, String>) 
         checks.tool(tool);
     }
     for (_, server) in root.get("mcp_servers").into_iter().flat_map(Node::entries) {
-        checks.condition(server);
+        checks.conditions(server);
     }
     checks.mistakes
 }
@@ -148,13 +146,13 @@ impl<'a> Checks<'a> {
             self.template(&Place::of_file(&path.written, text), &[]);
         }
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
-            self.condition(handoff);
+            self.condition(handoff, "when", &[]);
         }
     }
 
     fn tool(&mut self, tool: &Node) {
-        self.condition(tool);
-        self.message(tool);
+        self.conditions(tool);
+        self.messages(tool);
         if let Some(output) = tool.get("output") {
             self.output(output);
         }
@@ -176,12 +174,17 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// What the model is told of a failure, which knows nothing but the failure.
-    fn message(&mut self, table: &Node) {
-        if let Some((node, text)) = string(table, "tool_error_message") {
+    /// What the model is told of failures and refusals, which know nothing but those.
+    fn messages(&mut self, table: &Node) {
+        self.message(table, "tool_error_message", &["tool", "error"]);
+        self.message(table, "tool_refusal_message", &["tool"]);
+    }
+
+    fn message(&mut self, table: &Node, key: &str, known: &[&str]) {
+        if let Some((node, text)) = string(table, key) {
             let place = Place::of(self.source, node, text);
             match Template::new(place.text) {
-                Ok(template) => drop(self.names(&place, template.names(), &["tool", "error"])),
+                Ok(template) => drop(self.names(&place, template.names(), known)),
                 Err(error) => self.unreadable(&place, "template", &error),
             }
         }
@@ -202,18 +205,24 @@ impl<'a> Checks<'a> {
         }
     }
 
-    fn condition(&mut self, table: &Node) {
-        let Some((node, text)) = string(table, "when") else {
+    /// Those of what can be called: when it is there, and when a call of it has to be approved.
+    fn conditions(&mut self, table: &Node) {
+        self.condition(table, "when", &[]);
+        self.condition(table, "needs_approval", &["args"]);
+    }
+
+    /// A condition on the context, and on what is `added`. With nothing added it can be tried out.
+    fn condition(&mut self, table: &Node, key: &str, added: &[&str]) {
+        let Some((node, text)) = string(table, key) else {
             return;
         };
         let place = Place::of(self.source, node, text);
         match Condition::new(place.text) {
             Err(error) => self.unreadable(&place, "condition", &error),
             Ok(condition) => {
-                let known = [self.keys.as_slice(), &["context"]].concat();
-                if let (true, Some(variables)) =
-                    (self.names(&place, condition.names(), &known), &self.variables)
-                {
+                let known = [self.keys.as_slice(), added, &["context"]].concat();
+                let is_known = self.names(&place, condition.names(), &known);
+                if let (true, [], Some(variables)) = (is_known, added, &self.variables) {
                     let tried = condition.holds(variables).map(drop);
                     self.failed(&place, tried);
                 }
@@ -248,12 +257,12 @@ impl<'a> Checks<'a> {
             let help = match (near, known) {
                 (Some(near), _) => format!("did you mean `{near}`?"),
                 (None, _) if name == "args" => {
-                    "only what a tool answers or requests depends on arguments".to_owned()
+                    "only what a tool answers or requests, and its approval, depends on arguments".to_owned()
                 }
                 (None, known) if known.contains(&"context") => {
                     "give it a value under `[context]`, at least a default".to_owned()
                 }
-                (None, known) => format!("what is known here: {}", super::quoted(known)),
+                (None, known) => format!("what is known here: {}", quoted(known)),
             };
             self.mistakes
                 .push(place.mistake(place.find(name), message).help(help));

@@ -1,9 +1,8 @@
 //! The sense of a tool: that it does one thing, and one that can be done.
 
-use super::document::{Content, Node};
-use super::{misspelt, parameters};
-use crate::agent::diagnostics::Diagnostic;
+use super::parameters;
 use crate::agent::names;
+use crate::file::{Content, Diagnostic, Node, misspelt};
 use crate::tool;
 
 /// The keys of which a tool has one: what it does.

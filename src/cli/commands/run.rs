@@ -13,6 +13,7 @@ use realtime_run::transport::{Endpoint, EndpointOptions};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::cli::approver::Approver;
 use crate::cli::args::{FormatArgs, RunArgs, ServerArgs};
 use crate::cli::conversation::{Conversation, Limits, run_timeout};
 use crate::cli::duration;
@@ -193,14 +194,23 @@ impl Run<'_> {
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
-        let conversation = Conversation::new(session, (names, start), turns, renderer, printer, self.limits);
+        let approver = Approver::choose(self.args.turns.approve, json);
+        let conversation = Conversation::new(
+            session,
+            (names, start),
+            turns,
+            approver,
+            renderer,
+            printer,
+            self.limits,
+        );
         Ok(conversation.hold(signals).await)
     }
 
     fn turns(&self) -> io::Result<Turns> {
         let messages = &self.args.turns.messages;
         if !messages.is_empty() {
-            return Ok(Turns::Messages(messages.iter().cloned().collect()));
+            return Ok(Turns::messages(messages.iter().cloned()));
         }
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         if io::stdin().is_terminal() && !is_dumb {

@@ -1,5 +1,6 @@
 //! One conversation: turns go out one after the other, events come in, and something ends it.
 
+mod approvals;
 mod commands;
 mod ends;
 
@@ -10,8 +11,11 @@ use std::time::Duration;
 
 use realtime_run::session::{Session, SessionError, SessionEvent};
 use realtime_run::transport::advice;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::approvals::Question;
+use super::approver::Approver;
 use super::duration;
 use super::exit::ExitStatus;
 use super::printer::Printer;
@@ -52,6 +56,13 @@ pub struct Conversation {
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
     switching: Option<Switch>,
+    approver: Approver,
+    /// Calls that wait for a decision; the first is asked about.
+    questions: VecDeque<Question>,
+    /// Decisions on their way.
+    deciding: JoinSet<Result<(), SessionError>>,
+    /// The person is asked for a line and has not given one.
+    is_asked: bool,
     /// Ctrl-C came, and nothing was said since: the next one ends the run.
     interrupted: bool,
     /// A turn failed at the prompt, where the conversation goes on.
@@ -72,6 +83,7 @@ enum Wake {
     /// The session is over, and all its events were told.
     Over,
     Switched(Result<(), SessionError>),
+    Decided(Result<(), SessionError>),
     Input(Input),
 }
 
@@ -80,6 +92,7 @@ impl Conversation {
         session: Session,
         agents: (Vec<String>, String),
         turns: Turns,
+        approver: Approver,
         renderer: Renderer,
         printer: Printer,
         limits: Limits,
@@ -94,6 +107,10 @@ impl Conversation {
             turn_until: None,
             typed_ahead: VecDeque::new(),
             switching: None,
+            approver,
+            questions: VecDeque::new(),
+            deciding: JoinSet::new(),
+            is_asked: false,
             interrupted: false,
             failed: false,
             has_spoken: false,
@@ -110,20 +127,22 @@ impl Conversation {
             }
         };
         // The terminal is set back before anything more is said.
-        self.turns = Turns::Messages(VecDeque::new());
+        self.turns = Turns::messages([]);
         self.close(signals).await;
         status
     }
 
     async fn wait(&mut self, signals: &mut Signals) -> Wake {
+        let hears_ahead = self.turns.are_typed() || !self.questions.is_empty();
         let takes_input = self.switching.is_none()
-            && (self.turn_until.is_none() || self.turns.are_typed() && self.typed_ahead.len() < TYPED_AHEAD);
+            && (self.turn_until.is_none() || hears_ahead && self.typed_ahead.len() < TYPED_AHEAD);
         let Self {
             session,
             turns,
             printer,
             limits,
             switching,
+            deciding,
             typed_ahead,
             ..
         } = self;
@@ -138,6 +157,7 @@ impl Conversation {
             () = until(self.turn_until) => Wake::TurnTimeout,
             event = next_event(session, printer) => event.map_or(Wake::Over, Wake::Event),
             result = finished(switching), if switching.is_some() => Wake::Switched(result),
+            Some(Ok(result)) = deciding.join_next() => Wake::Decided(result),
             input = next_input(turns, typed_ahead, is_users_turn), if takes_input => Wake::Input(input),
         }
     }
@@ -169,6 +189,10 @@ impl Conversation {
                 self.ask();
                 None
             }
+            Wake::Decided(result) => {
+                self.on_decided(result);
+                None
+            }
             Wake::Input(input) => self.on_input(input).await,
         }
     }
@@ -178,6 +202,15 @@ impl Conversation {
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
+            SessionEvent::ToolApprovalRequired {
+                agent,
+                tool,
+                call_id,
+                arguments,
+            } => self.on_approval_required(agent, tool, call_id, arguments),
+            SessionEvent::ToolStart { call_id, .. } | SessionEvent::ToolEnd { call_id, .. } => {
+                self.on_settled(call_id);
+            }
             SessionEvent::Error { error } => {
                 let message = error.to_string();
                 self.printer
@@ -205,7 +238,9 @@ impl Conversation {
         if is_second || !self.turns.are_typed() {
             return Some(ExitStatus::Interrupted);
         }
-        if self.turn_until.is_some() {
+        if !self.questions.is_empty() {
+            self.refuse_all("interrupted");
+        } else if self.turn_until.is_some() {
             // If the session is over, an event tells it.
             let _ = self.session.interrupt().await;
         } else {
@@ -216,6 +251,17 @@ impl Conversation {
     }
 
     async fn on_input(&mut self, input: Input) -> Option<ExitStatus> {
+        self.is_asked = false;
+        let Some(input) = self.take_answer(input) else {
+            self.ask();
+            return None;
+        };
+        let end = self.on_turn(input).await;
+        self.show_question();
+        end
+    }
+
+    async fn on_turn(&mut self, input: Input) -> Option<ExitStatus> {
         match input {
             Input::Message(message) if message.trim().is_empty() => self.ask(),
             Input::Message(message) if self.turn_until.is_some() => self.typed_ahead.push_back(message),
@@ -232,6 +278,7 @@ impl Conversation {
                 self.on_slash(command).await;
                 self.ask();
             }
+            Input::Aside(_) => {}
             Input::End => return Some(self.on_end_of_input()),
             Input::Unusable(why) => {
                 self.printer.error(&why, None);
@@ -256,7 +303,9 @@ impl Conversation {
 
     /// Lets the user speak, if it is their turn and they have not done so already.
     fn ask(&mut self) {
-        if self.turn_until.is_none() && self.switching.is_none() && self.typed_ahead.is_empty() {
+        let is_free = self.turn_until.is_none() && self.switching.is_none() && self.questions.is_empty();
+        if is_free && self.typed_ahead.is_empty() {
+            self.is_asked = self.turns.are_typed();
             self.turns.ask();
         }
     }
@@ -311,9 +360,9 @@ async fn next_input(turns: &mut Turns, typed_ahead: &mut VecDeque<String>, is_us
         Some(message) if is_users_turn => Input::Message(message),
         Some(message) => {
             typed_ahead.push_front(message);
-            turns.next().await
+            turns.next(is_users_turn).await
         }
-        None => turns.next().await,
+        None => turns.next(is_users_turn).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod text;
 mod tree;
+mod usage;
 
 use realtime_run::session::SessionEvent;
 

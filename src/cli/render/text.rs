@@ -84,7 +84,16 @@ impl Text {
             SessionEvent::InputTranscriptFailed { error, .. } => {
                 printer.warning(&format!("what was said could not be transcribed: {error}"), None);
             }
-            SessionEvent::SessionEnd { .. } => printer.end_words(),
+            SessionEvent::SessionEnd {
+                usage,
+                transcription_usage,
+                ..
+            } => {
+                printer.end_words();
+                if let Some(line) = super::usage::usage(usage, transcription_usage) {
+                    printer.note(&paint.dim(&line));
+                }
+            }
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::approval::Approvals;
 use super::charge::Cause;
 use super::responses::Standing;
 use super::{Core, Output, ToolRun, tell};
@@ -17,8 +18,8 @@ use crate::session::SessionEvent;
 use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
 use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
-/// Tools that may run at once; a model, or a server in its name, could otherwise start any number.
-const MAX_RUNNING: usize = 256;
+/// Calls that may run, or wait to be approved, at once; a model, or a server in its name, could otherwise make any number.
+const MAX_OPEN: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -26,19 +27,21 @@ pub(super) struct Calls {
     /// conversation, of which each call is an entry anyway.
     seen: HashMap<String, u64>,
     hasher: RandomState,
-    running: HashMap<String, Running>,
+    running: HashMap<String, OpenCall>,
+    pub(super) approvals: Approvals,
     /// Answers of which a call was served, so that another is wanted once the last of their calls is.
     served: Vec<Option<Id>>,
 }
 
+/// A call of a tool that was made and not yet answered.
 #[derive(Debug)]
-struct Running {
-    span: Span,
-    agent: Arc<ResolvedAgent>,
-    tool: String,
+pub(super) struct OpenCall {
+    pub(super) made: FunctionCall,
+    pub(super) span: Span,
+    pub(super) agent: Arc<ResolvedAgent>,
     item_id: Id,
     /// The answer that called.
-    response_id: Option<Id>,
+    pub(super) response_id: Option<Id>,
 }
 
 /// What an event tells of a call.
@@ -50,14 +53,30 @@ enum Sight {
     MixedUp,
 }
 
+impl OpenCall {
+    /// What the application hears when it runs.
+    fn start(&self) -> SessionEvent {
+        SessionEvent::ToolStart {
+            agent: self.agent.name.clone(),
+            tool: self.made.name.clone(),
+            call_id: self.made.call_id.clone(),
+            arguments: self.made.arguments.clone(),
+        }
+    }
+}
+
 impl Calls {
     pub(super) fn are_running(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Whether calls run or were served without having been answered.
+    /// Whether calls run, wait to be approved, or were served without having been answered.
     pub(super) fn are_open(&self) -> bool {
-        self.are_running() || !self.served.is_empty()
+        self.count() > 0 || !self.served.is_empty()
+    }
+
+    fn count(&self) -> usize {
+        self.running.len() + self.approvals.waiting()
     }
 
     /// A call of this answer was served: the model shall go on when all are (protocol.md section 5.6).
@@ -70,7 +89,9 @@ impl Calls {
     /// Whether the model can go on after an answer that has ended, as all its calls are served. Tells it once.
     pub(super) fn take_served(&mut self, has_ended: impl Fn(Option<&Id>) -> bool) -> bool {
         let is_done = |id: &mut Option<Id>| {
-            has_ended(id.as_ref()) && self.running.values().all(|call| call.response_id != *id)
+            has_ended(id.as_ref())
+                && self.running.values().all(|call| call.response_id != *id)
+                && !self.approvals.is_awaited(id.as_ref())
         };
         self.served.extract_if(.., is_done).count() > 0
     }
@@ -87,7 +108,7 @@ impl Calls {
         }
     }
 
-    /// Ends the spans of what still runs: the session is over.
+    /// Ends the spans of what still runs or waits: the session is over.
     pub(super) fn give_up(&mut self, now: Timestamp) {
         for (_, mut running) in self.running.drain() {
             running
@@ -95,12 +116,8 @@ impl Calls {
                 .set_error(SpanError::new("The session ended before the tool had finished"));
             running.span.finish_at(now);
         }
+        self.approvals.give_up(now);
     }
-}
-
-fn tool_call(agent: &ResolvedAgent, call: &FunctionCall) -> ToolCall {
-    let arguments = parse_arguments(&call.arguments);
-    ToolCall::new(call.call_id.as_str(), agent.name.as_str(), arguments)
 }
 
 /// Makes sense of the arguments a model wrote: JSON if it is, else the text itself; nothing is an empty object.
@@ -169,21 +186,21 @@ impl Core {
             true,
         );
         match agent.find(&call.name) {
-            Some(Callable::Tool(_)) if self.calls.running.len() >= MAX_RUNNING => {
-                let told = format!("The tool {} was not run: too many are running", call.name);
-                self.refuse_call(&call, &item_id, "too_many_calls", "Too many tools running", told);
+            Some(Callable::Tool(_)) if self.calls.count() >= MAX_OPEN => {
+                let told = format!("The tool {} was not run: too many are open", call.name);
+                self.refuse_call(&call, &item_id, "too_many_calls", "Too many open calls", told);
                 self.calls.serve(response_id);
             }
             Some(Callable::Tool(tool)) => {
                 let tool = Arc::clone(tool);
-                self.run_tool(agent, tool, call, item_id, response_id);
+                self.make_call(agent, tool, call, item_id, response_id);
             }
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
                 let on_handoff = handoff.on_handoff.as_ref().map(|tool| {
                     Box::new(ToolRun {
                         tool: Arc::clone(tool),
-                        call: tool_call(&agent, &call),
+                        call: self.tool_call(&agent, &call),
                         scope: self.charge.context(),
                     })
                 });
@@ -204,41 +221,48 @@ impl Core {
         }
     }
 
-    fn run_tool(
+    fn tool_call(&self, agent: &ResolvedAgent, call: &FunctionCall) -> ToolCall {
+        let arguments = parse_arguments(&call.arguments);
+        ToolCall::new(call.call_id.as_str(), agent.name.as_str(), arguments)
+            .context(self.options.context.clone())
+    }
+
+    /// Runs a tool, now or once that is approved.
+    fn make_call(
         &mut self,
         agent: Arc<ResolvedAgent>,
         tool: Arc<dyn Tool>,
-        call: FunctionCall,
+        made: FunctionCall,
         item_id: Id,
         response_id: Option<Id>,
     ) {
-        let span = self.function_span(&call, tool.mcp_server());
-        let run = ToolRun {
+        let span = self.function_span(&made, tool.mcp_server());
+        let run = Box::new(ToolRun {
             tool,
             scope: span.context(),
-            call: tool_call(&agent, &call),
-        };
-        let running = Running {
+            call: self.tool_call(&agent, &made),
+        });
+        let call = OpenCall {
+            made,
             span,
-            agent: Arc::clone(&agent),
-            tool: call.name.clone(),
+            agent,
             item_id,
             response_id,
         };
-        self.calls.running.insert(call.call_id.clone(), running);
-        let FunctionCall {
-            name: tool,
-            call_id,
-            arguments,
-            ..
-        } = call;
-        self.emit(SessionEvent::ToolStart {
-            agent: agent.name.clone(),
-            tool,
-            call_id,
-            arguments,
-        });
-        self.outputs.push_back(Output::RunTool(Box::new(run)));
+        match run.tool.needs_approval(&run.call) {
+            Ok(false) => self.run_tool(call, run),
+            Ok(true) => self.want_approval(call, run),
+            Err(error) => {
+                self.emit(call.start());
+                self.finish_call(call, Err(error));
+            }
+        }
+    }
+
+    pub(super) fn run_tool(&mut self, call: OpenCall, run: Box<ToolRun>) {
+        self.emit(call.start());
+        self.calls.running.insert(call.made.call_id.clone(), call);
+        self.outputs.push_back(Output::RunTool(run));
     }
 
     /// The span of a call, under the agent in charge (span rule P3); `mcp_server` is the one that runs the tool.
@@ -273,42 +297,50 @@ impl Core {
         if self.charge.is_preparing(call_id) {
             return self.on_prepared(result);
         }
-        let Some(Running {
-            mut span,
-            agent,
-            tool,
-            item_id,
-            response_id,
-        }) = self.calls.running.remove(call_id)
-        else {
-            return;
-        };
+        if let Some(call) = self.calls.running.remove(call_id) {
+            self.finish_call(call, result);
+        }
+    }
+
+    fn finish_call(&mut self, mut call: OpenCall, result: Result<ToolOutput, ToolError>) {
+        let tool = &call.made.name;
         self.is_ending |= matches!(result, Ok(ToolOutput::EndSession(_)));
         let error = result.as_ref().err().map(|error| error.message().to_owned());
         let output = match result {
             Ok(output) => output.into_text(),
-            Err(error) => agent.tell_failure(&tool, error.message()),
+            Err(error) => call.agent.tell_failure(tool, error.message()),
         };
         match &error {
-            Some(error) => span.set_error(
+            Some(error) => call.span.set_error(
                 SpanError::new("Error running tool").with_data(json!({"tool_name": tool, "error": error})),
             ),
-            None => span.update(|data| {
+            None => call.span.update(|data| {
                 if let SpanData::Function { output: told, .. } = data {
                     *told = Some(output.clone());
                 }
             }),
         }
+        self.end_call(call, output, error);
+    }
+
+    /// A call is over, with what the model is told and what went wrong, if anything did.
+    pub(super) fn end_call(&mut self, call: OpenCall, output: String, error: Option<String>) {
+        let OpenCall {
+            made,
+            span,
+            agent,
+            item_id,
+            response_id,
+        } = call;
         span.finish_at(self.now);
-        let call_id = call_id.to_owned();
         self.emit(SessionEvent::ToolEnd {
             agent: agent.name.clone(),
-            tool,
-            call_id: call_id.clone(),
+            tool: made.name,
+            call_id: made.call_id.clone(),
             output: output.clone(),
             error,
         });
-        self.answer_call(call_id, &item_id, output);
+        self.answer_call(made.call_id, &item_id, output);
         self.calls.serve(response_id);
     }
 

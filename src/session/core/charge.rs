@@ -288,12 +288,23 @@ impl Core {
             }
             self.sequencer.hold(true);
             match change.take_on_handoff() {
-                Some(run) => {
-                    self.outputs.push_back(Output::RunTool(Box::new(run)));
-                    self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
-                }
+                Some(run) => self.prepare(change, run),
                 None => self.resolve_next(change),
             }
+        }
+    }
+
+    fn prepare(&mut self, change: Change, run: ToolRun) {
+        match run.tool.needs_approval(&run.call) {
+            Ok(false) => {
+                self.outputs.push_back(Output::RunTool(Box::new(run)));
+                self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
+            }
+            Ok(true) => self.change_failed(
+                change,
+                "what takes its input needs approval, and no handoff waits for that",
+            ),
+            Err(error) => self.change_failed(change, error.message()),
         }
     }
 
@@ -406,6 +417,7 @@ impl Core {
             return;
         };
         let Change { to, cause, span, .. } = change;
+        self.withdraw_approvals(&to);
         span.finish_at(self.now);
         let mut incoming = agent_span(&self.charge.scope, &to, self.now);
         incoming.update(|data| describe(data, &agent));
@@ -428,7 +440,7 @@ impl Core {
                 );
                 self.calls.serve(response_id);
             }
-            Cause::Application { ticket } => self.outputs.push_back(Output::Switched {
+            Cause::Application { ticket } => self.outputs.push_back(Output::Reply {
                 ticket,
                 result: Ok(()),
             }),
@@ -459,7 +471,7 @@ impl Core {
                     agent: to,
                     reason: reason.to_owned(),
                 });
-                self.outputs.push_back(Output::Switched { ticket, result });
+                self.outputs.push_back(Output::Reply { ticket, result });
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::{ResolveError, ResolvedAgent};
+use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent, UnreadableEvent};
 use crate::session::command::Command;
 use crate::session::{SessionError, SessionEvent};
@@ -51,8 +52,8 @@ pub(crate) enum Output {
     Emit(SessionEvent),
     /// Run a tool in this scope (span rule P4).
     RunTool(Box<ToolRun>),
-    /// Tell the application what became of its wish for another agent.
-    Switched {
+    /// Tell the application what became of its wish.
+    Reply {
         ticket: u64,
         result: Result<(), SessionError>,
     },
@@ -85,6 +86,8 @@ impl std::fmt::Debug for ToolRun {
 pub(crate) struct CoreOptions {
     /// The starting agent.
     pub(crate) agent: String,
+    /// What the run knows, shared with its tools, which may change it.
+    pub(crate) context: RunContext,
     /// The model named in the URL.
     pub(crate) model: String,
     /// Where the session's spans hang (span rule P1).

@@ -8,6 +8,7 @@
 //! Spans are started and finished here, at the times of the inputs; a processor takes them without blocking.
 
 mod answers;
+mod approval;
 mod calls;
 mod charge;
 mod end;
@@ -261,6 +262,14 @@ impl Core {
             }
             Command::Interrupt => self.interrupt(),
             Command::UpdateAgent { agent, ticket } => self.update_agent(agent, ticket),
+            Command::Decide {
+                call_id,
+                decision,
+                ticket,
+            } => {
+                let result = self.decide(&call_id, decision);
+                self.outputs.push_back(Output::Reply { ticket, result });
+            }
             Command::Played {
                 item_id,
                 content_index,

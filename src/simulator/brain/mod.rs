@@ -8,6 +8,7 @@ pub use auto::AutoBrain;
 
 use crate::protocol::{FunctionDefinition, Item};
 
+use super::Speech;
 use super::conversation::Entry;
 
 /// Decides what a response holds. Each session has a brain of its own, which may keep a state.
@@ -15,6 +16,12 @@ pub trait Brain: Send {
     /// The outputs of one response, in their order; none makes a response without output. Called within the task
     /// of the connection, so it must not block.
     fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output>;
+
+    /// What the user says in this speech, for a brain that knows it beforehand; none leaves it to the
+    /// [`Transcriber`](super::Transcriber).
+    fn hear(&mut self, _speech: &Speech) -> Option<String> {
+        None
+    }
 }
 
 /// One output of a response.

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use url::Url;
 
 use crate::context::{Condition, TemplateError, Variables};
+use crate::tool::Approval;
 use crate::tool::program::Program;
 use crate::tool::scrub::Scrub;
 
@@ -37,6 +38,8 @@ pub struct McpServer {
     pub startup_timeout: Duration,
     /// How long one call of a tool may take.
     pub tool_timeout: Duration,
+    /// Which calls of its tools have to be approved before they run.
+    pub needs_approval: Approval,
     /// The only tools that agents get, by the server's names; all if none.
     pub enabled_tools: Option<Vec<String>>,
     /// Tools that agents don't get.
@@ -61,6 +64,7 @@ impl McpServer {
             required: true,
             startup_timeout: Self::DEFAULT_STARTUP_TIMEOUT,
             tool_timeout: Self::DEFAULT_TOOL_TIMEOUT,
+            needs_approval: Approval::Never,
             enabled_tools: None,
             disabled_tools: Vec::new(),
             prefix_on_clash: false,

@@ -68,6 +68,10 @@ impl Tool for McpTool {
         Box::pin(async move { way.call(name, call.arguments).await })
     }
 
+    fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
+        self.server().needs_approval.is_needed(call)
+    }
+
     fn mcp_server(&self) -> Option<&str> {
         Some(&self.way.server.name)
     }

@@ -11,16 +11,16 @@ use super::processor::Loss;
 use super::record::{SpanRecord, TraceRecord};
 
 mod http;
+mod json_lines;
 mod openai;
 mod otlp;
 mod retry;
-mod stdout;
 mod wire;
 
+pub use json_lines::JsonLinesExporter;
 pub use openai::{InvalidEndpoint, OpenAiExporter};
 pub use otlp::{InvalidOtlpConfig, OtlpConfig, OtlpExporter};
 pub use retry::RetryPolicy;
-pub use stdout::StdoutExporter;
 
 /// What is exported: a trace that started, or a span that ended.
 ///
@@ -60,6 +60,12 @@ impl Item {
 pub trait SpanExporter: Send + Sync + 'static {
     /// What the destination is called in reports, as `openai`.
     fn name(&self) -> &str;
+
+    /// Where it sends, without credentials and query, if that is a place that items can be sent to later: what a
+    /// [`TraceStore`](crate::trace::TraceStore) keeps for it is known by this. `None`, as for a terminal, if it is not.
+    fn endpoint(&self) -> Option<String> {
+        None
+    }
 
     /// Delivers a batch. What it returns as lost counts as lost; all else counts as sent.
     fn export(

@@ -133,7 +133,7 @@ fn a_server_that_never_answers_settings_is_taken_to_have_accepted() {
     rig.switch_to("Billing");
     assert_eq!(rig.sent(), ["session.update"]);
     assert!(
-        matches!(rig.switched[..], [(7, Ok(()))]),
+        matches!(rig.replies[..], [(7, Ok(()))]),
         "no change of agent waits for it again"
     );
 }

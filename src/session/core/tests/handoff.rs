@@ -57,9 +57,9 @@ fn l4_one_span_ends_when_the_next_starts() {
 fn l5_a_manual_switch_does_the_same_and_asks_for_no_answer() {
     let mut rig = Rig::open();
     rig.switch_to("Billing");
-    assert!(rig.switched.is_empty());
+    assert!(rig.replies.is_empty());
     rig.updated();
-    assert!(matches!(rig.switched[..], [(7, Ok(()))]));
+    assert!(matches!(rig.replies[..], [(7, Ok(()))]));
     assert_eq!(rig.sent(), ["session.update"]);
     rig.command(Command::Close);
     assert_eq!(rig.span("Triage").ended_at, Some(rig.span("Billing").started_at));
@@ -78,7 +78,7 @@ fn l5_a_switch_to_the_agent_in_charge_starts_a_new_span() {
 fn l6_an_unknown_agent_leaves_the_old_one_in_charge() {
     let mut rig = Rig::open();
     rig.switch_to("Nobody");
-    let Some((7, Err(error))) = rig.switched.pop() else {
+    let Some((7, Err(error))) = rig.replies.pop() else {
         panic!("it switched")
     };
     assert!(
@@ -127,7 +127,7 @@ fn changes_happen_one_at_a_time_in_order() {
     rig.updated();
     assert_eq!(rig.sent(), ["session.update"]);
     rig.updated();
-    assert_eq!(rig.switched.len(), 2);
+    assert_eq!(rig.replies.len(), 2);
 }
 
 #[test]
@@ -199,9 +199,9 @@ fn settings_of_the_applications_own_do_not_count_as_an_agents() {
     rig.raw(json!({"type": "session.update", "event_id": "mine", "session": {"type": "realtime", "instructions": "x"}}));
     rig.switch_to("Billing");
     rig.updated();
-    assert!(rig.switched.is_empty(), "that was the answer to the first");
+    assert!(rig.replies.is_empty(), "that was the answer to the first");
     rig.updated();
-    assert_eq!(rig.switched.len(), 1);
+    assert_eq!(rig.replies.len(), 1);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn refused_settings_of_the_applications_own_are_an_error_and_hold_up_nothing() {
     assert_eq!(rig.errors(), ["unknown_parameter"]);
     rig.switch_to("Billing");
     rig.updated();
-    assert!(matches!(rig.switched[..], [(7, Ok(()))]));
+    assert!(matches!(rig.replies[..], [(7, Ok(()))]));
 }
 
 #[test]
@@ -220,12 +220,12 @@ fn a_server_slow_to_answer_once_is_waited_for_again() {
     let mut rig = Rig::open();
     rig.switch_to("Billing");
     rig.wait_for_deadline();
-    assert_eq!(rig.switched.len(), 1);
+    assert_eq!(rig.replies.len(), 1);
     rig.updated();
     rig.switch_to("Triage");
-    assert_eq!(rig.switched.len(), 1);
+    assert_eq!(rig.replies.len(), 1);
     rig.updated();
-    assert_eq!(rig.switched.len(), 2);
+    assert_eq!(rig.replies.len(), 2);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn l6_an_agent_that_takes_too_long_to_resolve_leaves_the_old_one_in_charge() {
     let wanted = rig.core.poll_output();
     assert!(matches!(wanted, Some(Output::Resolve { .. })), "{wanted:?}");
     rig.wait_for_deadline();
-    assert!(matches!(rig.switched[..], [(7, Err(_))]));
+    assert!(matches!(rig.replies[..], [(7, Err(_))]));
     let late = rig.resolve("Billing").unwrap();
     rig.input(Input::Resolved(Ok(Arc::new(late))));
     assert_eq!(rig.sent(), [""; 0]);
@@ -251,6 +251,6 @@ fn waiting_changes_have_a_bound() {
     for _ in 0..100 {
         rig.switch_to("Billing");
     }
-    let refused = rig.switched.iter().filter(|(_, result)| result.is_err()).count();
+    let refused = rig.replies.iter().filter(|(_, result)| result.is_err()).count();
     assert!(refused >= 60, "{refused}");
 }

@@ -1,5 +1,6 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
+mod approval;
 mod doings;
 mod ending;
 mod entry;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::agent::{Agent, Agents, ResolveError, ResolvedAgent};
+use crate::context::RunContext;
 use crate::session::{EndReason, SessionError};
 use crate::tool::{FunctionTool, McpServers, ToolError, ToolOutput};
 use crate::trace::{
@@ -41,7 +43,7 @@ struct Rig {
     /// Events for the application that the test has not looked at.
     events: Vec<SessionEvent>,
     runs: Vec<ToolRun>,
-    switched: Vec<(u64, Result<(), SessionError>)>,
+    replies: Vec<(u64, Result<(), SessionError>)>,
     opened: bool,
     failed: Option<SessionError>,
     ended: bool,
@@ -108,6 +110,7 @@ impl Rig {
         let now = Timestamp::from_micros(1_000_000_000);
         let mut options = CoreOptions {
             agent: agents.start().to_owned(),
+            context: RunContext::new(agents.context.clone()),
             model: "gpt-realtime".to_owned(),
             scope: trace.context(),
             server_tracing: true,
@@ -126,7 +129,7 @@ impl Rig {
             sent: Vec::new(),
             events: Vec::new(),
             runs: Vec::new(),
-            switched: Vec::new(),
+            replies: Vec::new(),
             opened: false,
             failed: None,
             ended: false,
@@ -176,7 +179,7 @@ impl Rig {
                 }
                 Output::Emit(event) => self.events.push(event),
                 Output::RunTool(run) => self.runs.push(*run),
-                Output::Switched { ticket, result } => self.switched.push((ticket, result)),
+                Output::Reply { ticket, result } => self.replies.push((ticket, result)),
                 Output::Opened => self.opened = true,
                 Output::Failed(error) => self.failed = Some(error),
                 Output::Ended => self.ended = true,

@@ -6,6 +6,17 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::Decision;
+
+/// The usual agents, of which one has a tool whose calls must be approved.
+fn agents_that_ask() -> Agents {
+    let agents = agents();
+    let delete = FunctionTool::new("delete", "", json!({"type": "object"}), |_| async {
+        Ok(ToolOutput::from("unused"))
+    });
+    let triage = agents.get("Triage").unwrap().clone();
+    agents.with(triage.tool(delete.approval(true)))
+}
 
 /// A Realtime server without I/O. Frames both ways wait until the test lets them through.
 #[derive(Default)]
@@ -84,9 +95,9 @@ impl Server {
             rest.push_back(json!({"type": "response.output_audio.delta", "response_id": id, "item_id": item, "delta": delta}));
         }
         rest.push_back(json!({"type": "response.output_audio_transcript.delta", "response_id": id, "item_id": item, "delta": "hi"}));
-        for name in ["weather", "time", "transfer_to_billing", "fly"]
+        for name in ["weather", "delete", "time", "transfer_to_billing", "fly"]
             .iter()
-            .take(usize::from(mood >> 4) % 5)
+            .take(usize::from(mood >> 4) % 6)
         {
             self.calls += 1;
             let call = format!("call_{}", self.calls);
@@ -132,9 +143,9 @@ struct World {
 impl World {
     fn new(mangle: bool, begins_by_itself: bool, in_line_tools: bool) -> Self {
         let agents = if in_line_tools {
-            in_line(agents())
+            in_line(agents_that_ask())
         } else {
-            agents()
+            agents_that_ask()
         };
         Self {
             rig: Rig::open_with(agents),
@@ -149,7 +160,7 @@ impl World {
     }
 
     fn step(&mut self, (kind, mood): (u8, u8)) {
-        match kind % 12 {
+        match kind % 13 {
             0 => self.rig.say("hello"),
             1 => self.rig.command(Command::Interrupt),
             2 => self
@@ -163,6 +174,7 @@ impl World {
                 .say(json!({"type": "input_audio_buffer.speech_started", "item_id": "u"})),
             8 | 9 => self.client_hears(mood),
             10 => self.a_tool_ends(mood),
+            11 => self.a_person_decides(mood),
             _ => {
                 self.rig.wait(ms(u64::from(mood) * 10));
                 self.rig.input(Input::Time);
@@ -225,16 +237,39 @@ impl World {
         }
     }
 
+    fn a_person_decides(&mut self, mood: u8) {
+        let waiting = self.rig.core.calls.approvals.waiting_ids();
+        let (call_id, waits) = match waiting.get(usize::from(mood) % (waiting.len() + 1)) {
+            Some(call_id) => (call_id.clone(), true),
+            None => ("call_x".to_owned(), false),
+        };
+        let decision = match mood % 8 {
+            0 | 1 => Decision::reject(),
+            2 => Decision::reject().message("no").always(),
+            3 => Decision::approve().always(),
+            _ => Decision::approve(),
+        };
+        let ticket = 8;
+        self.rig.command(Command::Decide {
+            call_id,
+            decision,
+            ticket,
+        });
+        let reply = self.rig.replies.pop();
+        assert!(matches!(reply, Some((8, result)) if result.is_ok() == waits));
+    }
+
     /// Lets everything under way come to its end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
             let is_quiet = self.unheard.is_empty() && self.server.said.is_empty() && self.rig.runs.is_empty();
-            if is_quiet && self.server.running.is_none() {
+            if is_quiet && self.server.running.is_none() && self.rig.core.calls.approvals.waiting() == 0 {
                 return;
             }
-            for kind in [3, 5, 8, 10] {
+            for kind in [3, 5, 8, 10, 11] {
                 self.step((kind, 4)); // no call, no refusal, an intact frame
             }
+            self.step((11, 0)); // the first that waits, if any
         }
         panic!("it never comes to rest");
     }
@@ -270,7 +305,9 @@ proptest! {
         prop_assert!(!core.calls.are_open() && !core.charge.is_changing());
         let turn = world.rig.events.iter().rev().find_map(|event| match event {
             SessionEvent::TurnEnd { .. } => Some(true),
-            SessionEvent::AgentStart { .. } | SessionEvent::ToolStart { .. } => Some(false),
+            SessionEvent::AgentStart { .. }
+            | SessionEvent::ToolStart { .. }
+            | SessionEvent::ToolApprovalRequired { .. } => Some(false),
             _ => None,
         });
         prop_assert_ne!(turn, Some(false), "the last turn has not ended");

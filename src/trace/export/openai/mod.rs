@@ -177,6 +177,10 @@ impl SpanExporter for OpenAiExporter {
         "openai"
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some(self.endpoint[..url::Position::AfterPath].to_owned())
+    }
+
     async fn export(&self, batch: Vec<Item>, mut deadline: ExportDeadline) -> Result<(), ExportError> {
         let mut losses = Vec::new();
         for group in request::group_by_key(&batch, self.api_key.as_ref()) {

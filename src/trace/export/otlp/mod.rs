@@ -132,6 +132,10 @@ impl SpanExporter for OtlpExporter {
         "otlp"
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some(self.config.endpoint[..url::Position::AfterPath].to_owned())
+    }
+
     async fn export(&self, batch: Vec<Item>, deadline: ExportDeadline) -> Result<(), ExportError> {
         let spans = self.convert(&batch);
         self.send(spans, batch.len(), deadline).await

@@ -1,19 +1,22 @@
 //! The trace of a run: where it goes, and how it gets there before the program ends.
 
+mod exporters;
+mod store;
+mod targets;
+
 use std::env;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
-use realtime_run::trace::{
-    BatchProcessor, JsonMap, MemoryProcessor, OpenAiExporter, ShutdownReport, StdoutExporter, Trace, Tracer,
-};
+use realtime_run::trace::{BatchProcessor, JsonMap, MemoryProcessor, ShutdownReport, Trace, Tracer};
 use serde_json::Value;
 
-use super::args::{TraceArgs, TraceTarget};
+pub use store::open as open_store;
+pub use targets::{Targets, TraceTarget};
+
+use super::args::TraceArgs;
 use super::exit::Failure;
 use super::output::Output;
 use super::printer::Printer;
@@ -24,54 +27,6 @@ use super::signals::Signals;
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// What a run is called unless it is told; the same as in the reference SDK.
 const WORKFLOW_NAME: &str = "Agent workflow";
-
-/// Where the trace of a run goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Targets {
-    /// Nothing is traced at all (span rule N1).
-    Disabled,
-    /// To these, if any; the span tree is shown anyway.
-    To(Vec<TraceTarget>),
-}
-
-impl Targets {
-    /// Where the trace goes by these flags; `has_key` tells whether OpenAI would take it.
-    pub fn choose(args: &TraceArgs, simulated: bool, has_key: bool) -> Result<Self, Failure> {
-        if args.no_tracing {
-            return Ok(Self::Disabled);
-        }
-        let mut targets = args.trace.clone();
-        if targets.is_empty() && (args.trace_endpoint.is_some() || (has_key && !simulated)) {
-            targets.push(TraceTarget::Openai);
-        }
-        targets.dedup();
-        if targets == [TraceTarget::None] {
-            targets.clear();
-        }
-        if targets.contains(&TraceTarget::None) {
-            return Err(Failure::usage(anyhow!("--trace none goes with no other --trace")));
-        }
-        Ok(Self::To(targets))
-    }
-
-    /// Whether they include stdout.
-    pub fn has_stdout(&self) -> bool {
-        matches!(self, Self::To(targets) if targets.contains(&TraceTarget::Stdout))
-    }
-
-    /// Their names, with commas between them.
-    pub fn names(&self) -> String {
-        let Self::To(targets) = self else {
-            return String::new();
-        };
-        let names = targets.iter().map(|target| match target {
-            TraceTarget::Openai => "openai",
-            TraceTarget::Stdout => "stdout",
-            TraceTarget::None => "nowhere",
-        });
-        names.collect::<Vec<_>>().join(", ")
-    }
-}
 
 /// The trace of this run.
 #[derive(Debug)]
@@ -185,11 +140,12 @@ fn tracer(
         .processor(Arc::clone(memory));
     for target in targets {
         tracer = match target {
-            TraceTarget::Openai => tracer.processor(BatchProcessor::new(openai(args, key.clone())?)),
-            TraceTarget::Stdout => {
-                let exporter = StdoutExporter::new(Lines(output.clone()));
+            TraceTarget::Openai => {
+                let exporter = exporters::openai(args.trace_endpoint.as_deref(), key.clone())?;
                 tracer.processor(BatchProcessor::new(exporter))
             }
+            TraceTarget::Stdout => tracer.processor(BatchProcessor::new(exporters::stdout(output))),
+            TraceTarget::File(path) => tracer.processor(BatchProcessor::new(exporters::file(path)?)),
             TraceTarget::None => tracer,
         };
     }
@@ -206,94 +162,10 @@ fn environment_includes_content() -> bool {
         })
 }
 
-fn openai(args: &TraceArgs, key: Option<Secret>) -> Result<OpenAiExporter, Failure> {
-    let variable = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let exporter = OpenAiExporter::new(args.trace_endpoint.as_deref())
-        .context("--trace-endpoint")
-        .map_err(Failure::usage)?;
-    Ok(exporter
-        .api_key(key)
-        .organization(variable("OPENAI_ORG_ID"))
-        .project(variable("OPENAI_PROJECT_ID")))
-}
-
 /// The file's metadata, with the command line's over it.
 fn metadata(args: &TraceArgs, file: &TracingSettings) -> JsonMap {
     let mut metadata = file.metadata.clone();
     let given = args.trace_metadata.iter().cloned();
     metadata.extend(given.map(|(key, value)| (key, Value::String(value))));
     metadata
-}
-
-/// Stdout for the exporter, which writes whole lines from its own thread. The end of a pipe ends the run.
-#[derive(Debug)]
-struct Lines(Output);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-        written.inspect_err(|error| self.0.lose_stdout(error.kind()))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    fn choose(flags: &[&str], simulated: bool, has_key: bool) -> Option<String> {
-        #[derive(Parser)]
-        struct Flags {
-            #[command(flatten)]
-            trace: TraceArgs,
-        }
-        let args = Flags::parse_from(["test"].iter().chain(flags)).trace;
-        let targets = Targets::choose(&args, simulated, has_key).ok()?;
-        Some(match targets {
-            Targets::Disabled => "disabled".to_owned(),
-            to => to.names(),
-        })
-    }
-
-    #[test]
-    fn by_default_traces_go_to_openai_if_there_is_a_key_and_nothing_is_simulated() {
-        let cases = [
-            (false, true, "openai"),
-            (true, true, ""),
-            (false, false, ""),
-            (true, false, ""),
-        ];
-        for (simulated, has_key, expected) in cases {
-            assert_eq!(choose(&[], simulated, has_key).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn what_is_asked_for_holds() {
-        let both = ["--trace", "stdout", "--trace", "openai"];
-        assert_eq!(choose(&both, true, false).unwrap(), "stdout, openai");
-        assert_eq!(choose(&["--trace", "none"], false, true).unwrap(), "");
-        assert_eq!(
-            choose(&["--trace-endpoint", "http://h"], true, false).unwrap(),
-            "openai"
-        );
-        assert_eq!(
-            choose(&["--no-tracing", "--trace", "openai"], false, true).unwrap(),
-            "disabled"
-        );
-        assert_eq!(
-            choose(&["--trace", "none", "--trace", "openai"], false, true),
-            None
-        );
-    }
 }

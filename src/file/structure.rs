@@ -1,62 +1,77 @@
-//! The shape of an agent file: which keys there may be and what kinds of values they take. The schema decides;
-//! here its findings are put into words for people.
-
-use std::sync::LazyLock;
+//! The shape of a file: which keys there may be and what kinds of values they take. A schema decides; here its
+//! findings are put into words for people.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 
+use super::diagnostics::Diagnostic;
 use super::document::Node;
-use super::{hints, schema};
-use crate::agent::diagnostics::Diagnostic;
-use crate::agent::names::nearest;
+use super::names::nearest;
 
-/// The schema of agent files, ready for use.
-static AGENT_FILE: LazyLock<Result<(Value, Validator), String>> = LazyLock::new(|| {
-    let schema = schema::json_schema();
-    let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
-    Ok((schema, validator))
-});
+/// A kind of file: what it may hold, and what people are told about it.
+pub(crate) struct Form {
+    schema: Value,
+    validator: Validator,
+    hints: Hints,
+}
 
-/// All that is wrong with the shape of the file `root`.
-pub(super) fn check(root: &Node) -> Vec<Diagnostic> {
-    match &*AGENT_FILE {
-        Ok((schema, validator)) => {
-            let value = root.to_json();
-            let explainer = Explainer { root, schema };
-            validator
-                .iter_errors(&value)
-                .flat_map(|error| explainer.explain(&error))
-                .collect()
-        }
-        Err(error) => vec![Diagnostic::whole(format!(
-            "can't be checked, as its own schema is broken: {error}"
-        ))],
+/// What to tell people about keys and values that are easily got wrong. Places are JSON pointers into the file.
+pub(crate) struct Hints {
+    /// What is right instead of an unknown key in the table at a place.
+    pub unknown_key: fn(&str, &str) -> Option<&'static str>,
+    /// An example of what may stand at a place.
+    pub example: fn(&str) -> Option<&'static str>,
+}
+
+impl Form {
+    /// The kind of file that a schema describes.
+    ///
+    /// # Errors
+    /// When the schema is broken.
+    pub fn new(schema: Value, hints: Hints) -> Result<Self, String> {
+        let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
+        Ok(Self {
+            schema,
+            validator,
+            hints,
+        })
+    }
+
+    /// All that is wrong with the shape of the file `root`.
+    pub fn check(&self, root: &Node) -> Vec<Diagnostic> {
+        let explainer = Explainer {
+            root,
+            form: Some(self),
+        };
+        explainer.explain_all(&self.validator)
     }
 }
 
 /// All the mistakes that `validator` finds in `node`, where no more is known of its schema than they say.
-pub(super) fn explain_all(node: &Node, validator: &Validator) -> Vec<Diagnostic> {
+pub(crate) fn explain_all(node: &Node, validator: &Validator) -> Vec<Diagnostic> {
     let explainer = Explainer {
         root: node,
-        schema: &Value::Null,
+        form: None,
     };
-    validator
-        .iter_errors(&node.to_json())
-        .flat_map(|error| explainer.explain(&error))
-        .collect()
+    explainer.explain_all(validator)
 }
 
 /// Puts the findings of a validator into words.
 struct Explainer<'a> {
     /// What was validated.
     root: &'a Node,
-    /// What it was validated against; null where no more is known than the findings themselves say.
-    schema: &'a Value,
+    /// What it was validated against; none where no more is known than the findings themselves say.
+    form: Option<&'a Form>,
 }
 
 impl Explainer<'_> {
+    fn explain_all(&self, validator: &Validator) -> Vec<Diagnostic> {
+        let value = self.root.to_json();
+        let errors = validator.iter_errors(&value);
+        errors.flat_map(|error| self.explain(&error)).collect()
+    }
+
     fn place(&self, pointer: &str) -> &Node {
         self.root.at(pointer).unwrap_or(self.root)
     }
@@ -90,7 +105,10 @@ impl Explainer<'_> {
     fn unknown_key(&self, error: &ValidationError<'_>, table: &Node, key: &str) -> Diagnostic {
         let known = self.known_keys(error);
         let span = table.get(key).map_or(&table.span, |node| &node.key_span);
-        let help = hints::unknown_key(error.instance_path().as_str(), key)
+        let hint = self
+            .form
+            .and_then(|form| (form.hints.unknown_key)(error.instance_path().as_str(), key));
+        let help = hint
             .map(str::to_owned)
             .or_else(|| nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?")))
             .unwrap_or_else(|| format!("known keys here: {}", listed(&known, "and", '`')));
@@ -122,13 +140,9 @@ impl Explainer<'_> {
             .collect()
     }
 
-    /// An example of what may stand at `pointer`. Only of agent files examples are known.
+    /// An example of what may stand at `pointer`.
     fn example(&self, pointer: &str) -> Option<&'static str> {
-        if self.schema.is_null() {
-            None
-        } else {
-            hints::example(pointer)
-        }
+        self.form.and_then(|form| (form.hints.example)(pointer))
     }
 
     /// The mistake of a value that is none of what was expected.
@@ -183,7 +197,7 @@ impl Explainer<'_> {
     /// The value of another keyword in the part of the schema that `error` comes from.
     fn keyword(&self, error: &ValidationError<'_>, name: &str) -> Option<&Value> {
         let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
-        self.schema.pointer(parent)?.get(name)
+        self.form?.schema.pointer(parent)?.get(name)
     }
 
     /// A value that fits none of several shapes: tells what is wrong with it by the shape that it comes nearest.
@@ -308,15 +322,5 @@ fn listed(words: &[&str], last: &str, quote: char) -> String {
         [] => "something else".to_owned(),
         [only] => only.clone(),
         [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_schema_of_agent_files_is_a_good_one() {
-        assert!(AGENT_FILE.is_ok(), "{:?}", AGENT_FILE.as_ref().err());
     }
 }

@@ -1,3 +1,5 @@
+//! Mistakes in files, and how people are told of them.
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -5,7 +7,7 @@ use std::sync::Arc;
 use annotate_snippets::renderer::Renderer;
 use annotate_snippets::{AnnotationKind, Group, Level, Snippet, normalize_untrusted_str};
 
-/// One mistake in an agent file.
+/// One mistake in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong.
@@ -16,14 +18,14 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What would be right.
     pub help: Option<String>,
-    /// The file that the span counts in, where it is one that the agent file refers to.
+    /// The file that the span counts in, where it is one that the file refers to.
     pub file: Option<Arc<OtherFile>>,
 }
 
-/// A file that an agent file refers to.
+/// A file that another one refers to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OtherFile {
-    /// Its path as the agent file has it.
+    /// Its path as the other one has it.
     pub name: String,
     /// What it holds.
     pub text: String,
@@ -31,7 +33,7 @@ pub struct OtherFile {
 
 impl Diagnostic {
     /// A mistake at `span`.
-    pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span: Some(span),
@@ -42,7 +44,7 @@ impl Diagnostic {
     }
 
     /// A mistake of the whole file.
-    pub(super) fn whole(message: impl Into<String>) -> Self {
+    pub(crate) fn whole(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             span: None,
@@ -58,31 +60,31 @@ impl Diagnostic {
         (file, self.span.as_ref().map(|span| (span.start, span.end)))
     }
 
-    pub(super) fn label(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         self.label = Some(text.into());
         self
     }
 
-    pub(super) fn help(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
         self.help = Some(text.into());
         self
     }
 
-    pub(super) fn in_file(mut self, file: Option<Arc<OtherFile>>) -> Self {
+    pub(crate) fn in_file(mut self, file: Option<Arc<OtherFile>>) -> Self {
         self.file = file;
         self
     }
 
-    pub(super) fn maybe_help(mut self, text: Option<impl Into<String>>) -> Self {
+    pub(crate) fn maybe_help(mut self, text: Option<impl Into<String>>) -> Self {
         self.help = text.map(Into::into);
         self
     }
 }
 
-/// How many mistakes are written out: a file that is no agent file at all can have thousands.
+/// How many mistakes are written out: a file of another kind altogether can have thousands.
 const SHOWN: usize = 100;
 
-/// All mistakes of one agent file, in the order of the file; never empty. Values taken from the environment are
+/// All mistakes of one file, in the order of the file; never empty. Values taken from the environment are
 /// in none of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -93,7 +95,7 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// `source_name` is what people know the file by; `text` is what the spans count in.
-    pub(super) fn new(source_name: &str, text: &str, mut list: Vec<Diagnostic>) -> Self {
+    pub(crate) fn new(source_name: &str, text: &str, mut list: Vec<Diagnostic>) -> Self {
         list.sort_by(|a, b| a.place().cmp(&b.place()));
         list.dedup();
         Self {

@@ -11,7 +11,11 @@ use clap::{
 };
 use realtime_run::trace::TraceId;
 
+mod traces;
+
+use super::trace::TraceTarget;
 use super::{duration, pairs};
+pub use traces::{ListArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -70,6 +74,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of agent files, by which editors complete and check them
     Schema,
+    /// Look at the traces that this machine keeps
+    Traces(TracesArgs),
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
 }
@@ -141,6 +147,9 @@ pub struct TurnArgs {
     /// Say this, wait for the answer, then exit (repeatable: one turn after the other)
     #[arg(short, long = "message", value_name = "TEXT")]
     pub messages: Vec<String>,
+    /// What becomes of calls that need approval
+    #[arg(long, value_name = "ANSWER", default_value = "ask")]
+    pub approve: Approve,
     /// How long the whole run may take, as 30s, 2m or 500ms [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
@@ -170,7 +179,11 @@ pub struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
 pub struct TraceArgs {
-    /// Where traces go (repeatable) [default: openai if OPENAI_API_KEY is set and nothing is simulated, else none]
+    /// Where traces go: openai, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set and
+    /// nothing is simulated, else none]
+    ///
+    /// openai is the OpenAI traces endpoint, or --trace-endpoint. stdout and file=PATH get one JSON object per trace and
+    /// finished span, a line each; a file is appended to. Whatever is chosen, the span tree is shown.
     #[arg(long, value_name = "TARGET")]
     pub trace: Vec<TraceTarget>,
     /// Where `--trace openai` sends, instead of OpenAI
@@ -229,13 +242,13 @@ pub enum Modality {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TraceTarget {
-    /// The OpenAI traces endpoint, or --trace-endpoint
-    Openai,
-    /// One JSON object per trace and finished span on stdout
-    Stdout,
-    /// Nowhere; the span tree is still shown
-    None,
+pub enum Approve {
+    /// Each is asked about, at the terminal or with --json; where nobody can be asked, it is not run
+    Ask,
+    /// All are run
+    Always,
+    /// None is run
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

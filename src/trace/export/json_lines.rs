@@ -8,14 +8,20 @@ use super::{ExportDeadline, ExportError, Item, SpanExporter};
 /// Writes one line of JSON per trace and finished span, the same objects as the traces endpoint takes, complete:
 /// nothing is left out or cut short.
 ///
-/// The writer is the caller's choice; standard output is `StdoutExporter::new(std::io::stdout())`.
+/// The writer is the caller's choice; standard output is `JsonLinesExporter::new("stdout", std::io::stdout())`.
 #[derive(Debug)]
-pub struct StdoutExporter<W>(Mutex<W>);
+pub struct JsonLinesExporter<W> {
+    name: String,
+    writer: Mutex<W>,
+}
 
-impl<W: Write + Send + 'static> StdoutExporter<W> {
-    /// Writes to `writer`, which is flushed after each batch.
-    pub fn new(writer: W) -> Self {
-        Self(Mutex::new(writer))
+impl<W: Write + Send + 'static> JsonLinesExporter<W> {
+    /// Writes to `writer`, which is flushed after each batch. `name` is what reports call it.
+    pub fn new(name: impl Into<String>, writer: W) -> Self {
+        Self {
+            name: name.into(),
+            writer: Mutex::new(writer),
+        }
     }
 
     fn write(&self, batch: &[Item]) -> std::io::Result<()> {
@@ -24,15 +30,15 @@ impl<W: Write + Send + 'static> StdoutExporter<W> {
             serde_json::to_writer(&mut lines, item)?;
             lines.push(b'\n');
         }
-        let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.write_all(&lines)?;
         writer.flush()
     }
 }
 
-impl<W: Write + Send + 'static> SpanExporter for StdoutExporter<W> {
+impl<W: Write + Send + 'static> SpanExporter for JsonLinesExporter<W> {
     fn name(&self) -> &str {
-        "stdout"
+        &self.name
     }
 
     async fn export(&self, batch: Vec<Item>, _deadline: ExportDeadline) -> Result<(), ExportError> {

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::agent::diagnostics::Diagnostic;
+use super::diagnostics::Diagnostic;
 
 /// Looks up a variable of the environment.
-pub(super) type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub(crate) type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Why a `${…}` could not be replaced.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+//! TOML as a tree whose values know where they stand.
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -6,12 +8,12 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
+use super::diagnostics::Diagnostic;
 use super::environment::{self, Environment};
-use crate::agent::diagnostics::Diagnostic;
 
-/// A value of an agent file that still knows where it stands.
+/// A value of a file that still knows where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The bytes of the value; of a table under a header, the header.
     pub span: Range<usize>,
     /// The bytes of its key; of an array's item, the item.
@@ -20,7 +22,7 @@ pub(super) struct Node {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Text(Text),
     Integer(Number),
     Float(Number),
@@ -33,7 +35,7 @@ pub(super) enum Content {
 
 /// A string before and after values from the environment were put in.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
+pub(crate) struct Text {
     /// What messages may show: `${NAME}` in place of the value, which may be a secret.
     pub written: String,
     pub value: String,
@@ -61,7 +63,7 @@ impl Node {
         mistakes.extend(errors.into_iter().map(|error| {
             let end = text.len()..text.len();
             let help = (error.message() == "duplicate key")
-                .then_some("a key can be given only once, and so can a table such as `[agents.NAME]`");
+                .then_some("a key can be given only once, and so can the header of a table");
             Diagnostic::at(error.span().unwrap_or(end), error.message()).maybe_help(help)
         }));
         None
@@ -199,11 +201,9 @@ impl Reader<'_> {
                 Content::Array(items.iter().map(|item| self.node(item, item.span())).collect())
             }
             DeValue::Table(table) => self.table(table),
-            DeValue::Datetime(_) => self.unusable(
-                &span,
-                "dates are not used in agent files",
-                "quote it to make it a string",
-            ),
+            DeValue::Datetime(_) => {
+                self.unusable(&span, "dates are not used here", "quote it to make it a string")
+            }
         };
         Node {
             span,
@@ -246,7 +246,7 @@ impl Reader<'_> {
             None => self.unusable(
                 span,
                 "the number is not finite",
-                "`inf` and `nan` are not used in agent files",
+                "`inf` and `nan` are not used here",
             ),
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 const LIMIT: u64 = 1024 * 1024;
 
 /// The text of a file, or why it can't be had, without its path.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     if path.is_dir() {
         return Err("it is a directory, not a file".to_owned());
