@@ -1,6 +1,7 @@
 //! Taking out of spans what matches a pattern.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use regex::Regex;
 use serde_json::Value;
@@ -30,6 +31,24 @@ const ERROR_STRUCTURE: &[&str] = &["tool_name"];
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Redaction(Vec<Regex>);
+
+impl PartialEq for Redaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .map(Regex::as_str)
+            .eq(other.0.iter().map(Regex::as_str))
+    }
+}
+
+impl FromStr for Redaction {
+    type Err = InvalidPattern;
+
+    /// One pattern; see [`Redaction::pattern`].
+    fn from_str(pattern: &str) -> Result<Self, InvalidPattern> {
+        Self::default().pattern(pattern)
+    }
+}
 
 /// A pattern that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

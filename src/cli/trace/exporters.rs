@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use realtime_run::Secret;
-use realtime_run::trace::{JsonLinesExporter, OpenAiExporter};
+use realtime_run::trace::{JsonLinesExporter, OpenAiExporter, OtlpConfig, OtlpExporter};
 
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
@@ -22,6 +22,13 @@ pub fn openai(endpoint: Option<&str>, key: Option<Secret>) -> Result<OpenAiExpor
         .api_key(key)
         .organization(variable("OPENAI_ORG_ID"))
         .project(variable("OPENAI_PROJECT_ID")))
+}
+
+/// To an OpenTelemetry collector, by the environment.
+pub fn otlp() -> Result<OtlpExporter, Failure> {
+    let config = OtlpConfig::from_variables(|name| env::var(name).ok());
+    let config = config.context("--trace otlp").map_err(Failure::usage)?;
+    Ok(OtlpExporter::new(config))
 }
 
 /// To stdout, as JSON lines.

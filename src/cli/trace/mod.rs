@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
-use realtime_run::trace::{BatchProcessor, JsonMap, MemoryProcessor, ShutdownReport, Trace, Tracer};
+use realtime_run::trace::{
+    BatchProcessor, JsonMap, MemoryProcessor, Redaction, ShutdownReport, Trace, Traceparent, Tracer,
+};
 use serde_json::Value;
 
 pub use store::open as open_store;
@@ -50,7 +52,11 @@ impl RunTrace {
         let memory = Arc::new(MemoryProcessor::default());
         let tracer = match targets {
             Targets::Disabled => Tracer::disabled(),
-            Targets::To(targets) => tracer(targets, args, key, output, &memory)?,
+            Targets::To(targets) => {
+                let given = args.redact.iter().cloned();
+                let redaction = given.fold(file.redact.clone(), Redaction::and);
+                tracer(targets, args, redaction, key, output, &memory)?
+            }
         };
         let name = args.workflow_name.as_ref().or(file.workflow_name.as_ref());
         let mut trace = tracer.trace(name.map_or(WORKFLOW_NAME, String::as_str));
@@ -63,6 +69,9 @@ impl RunTrace {
         let metadata = metadata(args, file);
         if !metadata.is_empty() {
             trace = trace.metadata(metadata);
+        }
+        if let Some(parent) = parent() {
+            trace = trace.parent(parent, env::var("TRACESTATE").ok());
         }
         Ok(Self {
             trace: trace.start(),
@@ -131,11 +140,13 @@ fn losses(report: &ShutdownReport) -> String {
 fn tracer(
     targets: &[TraceTarget],
     args: &TraceArgs,
+    redaction: Redaction,
     key: Option<Secret>,
     output: &Output,
     memory: &Arc<MemoryProcessor>,
 ) -> Result<Tracer, Failure> {
     let mut tracer = Tracer::builder()
+        .redact(redaction)
         .include_content(!args.no_trace_content && environment_includes_content())
         .processor(Arc::clone(memory));
     for target in targets {
@@ -144,12 +155,24 @@ fn tracer(
                 let exporter = exporters::openai(args.trace_endpoint.as_deref(), key.clone())?;
                 tracer.processor(BatchProcessor::new(exporter))
             }
+            TraceTarget::Otlp => tracer.processor(BatchProcessor::new(exporters::otlp()?)),
             TraceTarget::Stdout => tracer.processor(BatchProcessor::new(exporters::stdout(output))),
             TraceTarget::File(path) => tracer.processor(BatchProcessor::new(exporters::file(path)?)),
             TraceTarget::None => tracer,
         };
     }
     Ok(tracer.build())
+}
+
+/// The span of another system that started this program, if there is one. What is none is passed over, as W3C Trace
+/// Context asks.
+fn parent() -> Option<Traceparent> {
+    let text = env::var("TRACEPARENT")
+        .ok()
+        .filter(|text| !text.trim().is_empty())?;
+    text.parse()
+        .inspect_err(|error| tracing::warn!("TRACEPARENT is passed over: {error}"))
+        .ok()
 }
 
 /// What the SDKs' variable says: content stays unless it is set to something other than yes.
