@@ -329,7 +329,8 @@ fn over_grpc_what_passes_is_tried_again_too() {
     assert_eq!((report.sent, report.dropped), (0, 5), "{report}");
     let reason = &report.losses[0].reason;
     assert!(
-        reason.contains("gRPC code: Unauthenticated") && !reason.contains("Planted"),
+        reason.ends_with("answered Unauthenticated: check OTEL_EXPORTER_OTLP_HEADERS")
+            && !reason.contains("Planted"),
         "{reason}"
     );
 }

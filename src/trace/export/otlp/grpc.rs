@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 use super::config::OtlpConfig;
 use crate::trace::RetryPolicy;
 
-/// What the library's errors begin with.
-const PREFIX: &str = "TonicTracesClient export failed with ";
+/// What comes before the status in the library's errors.
+const PREFIX: &str = "gRPC code: ";
 
 /// The way to an endpoint over gRPC.
 #[derive(Debug, Default)]
@@ -32,12 +32,26 @@ impl Grpc {
     ) -> Result<(), String> {
         let build = || async { build(resource, config, retry) };
         let exporter = self.exporter.get_or_try_init(build).await?;
-        exporter.export(spans).await.map_err(|error| {
-            let error = error.to_string();
-            let what = error.split_once(PREFIX).map_or(error.as_str(), |(_, what)| what);
-            format!("{} could not be sent to: {what}", config.host())
-        })
+        let exported = exporter.export(spans).await;
+        exported.map_err(|error| explain(config.host(), &error.to_string()))
     }
+}
+
+/// Tells an error of the library in our words: a status as the endpoint gave it, or the cause at the bottom of one that
+/// was made up here.
+fn explain(host: &str, error: &str) -> String {
+    let Some((_, status)) = error.split_once(PREFIX) else {
+        return format!("{host} could not be sent to: {error}");
+    };
+    if let Some((_, cause)) = status.rsplit_once(": ") {
+        return format!("{host} could not be reached ({cause})");
+    }
+    let advice = match status {
+        "Unauthenticated" | "PermissionDenied" => ": check OTEL_EXPORTER_OTLP_HEADERS",
+        "Unimplemented" => ": check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL",
+        _ => "",
+    };
+    format!("{host} answered {status}{advice}")
 }
 
 fn build(resource: &Resource, config: &OtlpConfig, retry: &RetryPolicy) -> Result<SpanExporter, String> {
