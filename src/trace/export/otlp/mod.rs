@@ -50,7 +50,7 @@ pub struct OtlpExporter {
 
 enum Way {
     Http(Http),
-    Grpc(Grpc),
+    Grpc(Box<Grpc>),
 }
 
 impl OtlpExporter {
@@ -61,7 +61,7 @@ impl OtlpExporter {
         let resource = Resource::builder_empty().with_attributes(attributes).build();
         let way = match config.protocol {
             Protocol::Http => Way::Http(Http::default()),
-            Protocol::Grpc => Way::Grpc(Grpc::default()),
+            Protocol::Grpc => Way::Grpc(Box::default()),
         };
         Self {
             config,
