@@ -26,6 +26,8 @@ pub const TRACESTATE: &str = "tracestate";
 /// All of them: ids, times and counts, in which nothing is said.
 pub(super) const STRUCTURE: &[&str] = &[
     CALL_ID,
+    APPROVAL,
+    APPROVAL_WAITED_MS,
     RESPONSE_ID,
     TURN_ENDED_AT,
     FIRST_CONTENT_AT,
