@@ -26,9 +26,10 @@ async fn exported(spans: Vec<Arc<SpanRecord>>) -> Vec<Received> {
     let endpoint = sink.url("");
     let variable = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone());
     let exporter = OtlpExporter::new(OtlpConfig::from_variables(variable).unwrap());
+    let traces = vec![spans[0].trace_id()];
     let items = spans.into_iter().map(Item::Span).collect();
     exporter.export(items, ExportDeadline::none()).await.unwrap();
-    exporter.finish(ExportDeadline::none()).await.unwrap();
+    exporter.finish(traces, ExportDeadline::none()).await.unwrap();
     let requests = sink.requests();
     requests
         .iter()

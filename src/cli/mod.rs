@@ -8,9 +8,11 @@
 mod approver;
 mod args;
 mod commands;
+mod context;
 mod conversation;
 mod duration;
 mod exit;
+mod glyphs;
 mod logs;
 mod output;
 mod overrides;

@@ -40,6 +40,17 @@ impl Stream {
             Self::Stderr => io::stderr().is_terminal(),
         }
     }
+
+    /// How many columns the terminal has, if it is one and says so.
+    pub fn columns(self) -> Option<usize> {
+        let size = match self {
+            Self::Stdout => rustix::termios::tcgetwinsize(io::stdout()),
+            Self::Stderr => rustix::termios::tcgetwinsize(io::stderr()),
+        };
+        size.ok()
+            .map(|size| size.ws_col.into())
+            .filter(|columns| *columns > 0)
+    }
 }
 
 /// The way out; one for the whole program. Cheap to clone.
@@ -169,16 +180,15 @@ impl Output {
         self.0.progress.borrow().stdout_gone
     }
 
+    /// Waits until everything is written, however long that takes.
+    pub fn drain(&self) {
+        drop(self.idle());
+    }
+
     /// Waits until all that goes to the terminal is there, then keeps back what comes later, until
     /// [`release`](Self::release): someone is typing there.
     pub fn hold(&self) {
-        let state = self.state();
-        let busy = |state: &mut State| !state.over && !state.is_idle();
-        let mut state = self
-            .0
-            .written
-            .wait_while(state, busy)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.idle();
         state.held = !state.over;
         state.open_line = None;
     }
@@ -222,6 +232,13 @@ impl Output {
             Some(Stream::Stderr) => {}
         }
         dropped
+    }
+
+    /// The state once everything is written.
+    fn idle(&self) -> MutexGuard<'_, State> {
+        let busy = |state: &mut State| !state.over && !state.is_idle();
+        let written = self.0.written.wait_while(self.state(), busy);
+        written.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push_lines(&self, state: &mut State, stream: Stream, text: &str) {

@@ -18,7 +18,10 @@ pub struct Printer {
     output: Output,
     /// The result, warnings and errors only.
     quiet: bool,
+    /// Of what goes to stderr.
     paint: Paint,
+    /// Of what goes to stdout.
+    result_paint: Paint,
     /// Where the assistant's words go.
     words: Stream,
 }
@@ -29,7 +32,8 @@ impl Printer {
         Ok(Self {
             output: Output::start()?,
             quiet: args.quiet,
-            paint: Paint::new(wants_color(args.color)),
+            paint: Paint::new(wants_color(args.color, Stream::Stderr)),
+            result_paint: Paint::new(wants_color(args.color, Stream::Stdout)),
             words: Stream::Stdout,
         })
     }
@@ -44,6 +48,11 @@ impl Printer {
         self.paint
     }
 
+    /// How the result looks.
+    pub fn result_paint(&self) -> Paint {
+        self.result_paint
+    }
+
     pub fn output(&self) -> &Output {
         &self.output
     }
@@ -51,6 +60,12 @@ impl Printer {
     /// A line of the result.
     pub fn result(&self, line: &str) {
         self.output.lines(Stream::Stdout, &format!("{line}\n"));
+    }
+
+    /// A result of many lines, for which whoever reads it may take their time.
+    pub fn whole_result(&self, lines: &str) {
+        self.result(lines);
+        self.output.drain();
     }
 
     /// Words of the assistant.
@@ -128,15 +143,15 @@ impl Printer {
     }
 }
 
-/// Whether stderr gets colours.
-fn wants_color(choice: ColorChoice) -> bool {
+/// Whether a stream gets colours.
+fn wants_color(choice: ColorChoice, stream: Stream) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => {
             let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
             let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-            !is_set("NO_COLOR") && !is_dumb && Stream::Stderr.is_terminal()
+            !is_set("NO_COLOR") && !is_dumb && stream.is_terminal()
         }
     }
 }

@@ -45,6 +45,18 @@ impl Paint {
         self.with(AnsiColor::Green.on_default(), text)
     }
 
+    /// What belongs to spans of a kind.
+    pub fn kind(self, kind: &str, text: &str) -> String {
+        let color = match kind {
+            "agent" => AnsiColor::Blue,
+            "generation" | "response" => AnsiColor::Magenta,
+            "speech" | "speech_group" | "transcription" => AnsiColor::Cyan,
+            "guardrail" => AnsiColor::Yellow,
+            _ => AnsiColor::Green,
+        };
+        self.with(color.on_default(), text)
+    }
+
     fn with(self, style: Style, text: &str) -> String {
         if self.enabled {
             format!("{style}{text}{style:#}")
@@ -54,9 +66,11 @@ impl Paint {
     }
 }
 
-/// `text` without control characters, which could make a terminal do things; line breaks and tabs may stay.
+/// `text` without control characters, which could make a terminal do things, and without those that turn the direction
+/// of what follows; line breaks and tabs may stay.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    let is_harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_harmful = |c: char| (c.is_control() && c != '\n' && c != '\t') || turns(c);
     if text.contains(is_harmful) {
         text.replace(is_harmful, "\u{fffd}").into()
     } else {
@@ -94,6 +108,7 @@ mod tests {
             harmless("a\x1b[31mb\r\u{9b}c\nd\te"),
             "a\u{fffd}[31mb\u{fffd}\u{fffd}c\nd\te"
         );
+        assert_eq!(harmless("a\u{202e}b\u{2069}"), "a\u{fffd}b\u{fffd}");
         assert!(matches!(harmless("plain"), Cow::Borrowed(_)));
     }
 

@@ -209,6 +209,14 @@ impl SpanData {
         }
     }
 
+    /// The tokens that an answer of a model used: an object.
+    pub fn usage(&self) -> Option<&Value> {
+        match self {
+            Self::Generation { usage, .. } | Self::Response { usage, .. } => usage.as_ref(),
+            _ => None,
+        }
+    }
+
     /// The kind of span, as the wire form's `type` has it.
     pub fn kind(&self) -> &'static str {
         match self {

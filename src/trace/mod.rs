@@ -8,6 +8,7 @@
 //! - A [`Trace`] is one workflow run: the root that spans belong to.
 //! - A [`Context`] is a place in a trace: new spans hang under it. [`Context::scope`] makes it current for one
 //!   future, wherever that future runs (rule P4); a context that records nothing is never made current (N3).
+//! - What was written is read back as a [`TraceSet`], and looked at as a [`TraceTree`].
 //! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span;
 //!   [`TracerBuilder::redact`] keeps out what matches a pattern.
 //! - A [`Span`] is finished once: by [`Span::finish`] or by being dropped (L2).
@@ -43,18 +44,20 @@ mod processor;
 mod read;
 mod record;
 mod redact;
+mod set;
 mod span;
 mod store;
 mod time;
 mod tracer;
+mod tree;
 mod w3c;
 
 pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, JsonLinesExporter, OpenAiExporter,
-    OtlpConfig, OtlpExporter, RetryPolicy, SpanExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, JsonLinesExporter, MAX_TRACES,
+    OpenAiExporter, OtlpConfig, OtlpExporter, RetryPolicy, SpanExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
@@ -62,8 +65,13 @@ pub use processor::{Loss, ShutdownReport, SpanProcessor};
 pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use redact::{InvalidPattern, Redaction};
+pub use set::TraceSet;
 pub use span::Span;
-pub use store::{Delivery, Destination, RunContent, StoreLimits, StoredRun, TraceStore, UnreadableRun};
+pub use store::{
+    ClearOptions, Delivery, Destination, Earlier, LaneReport, Removed, RunContent, StoreLimits,
+    StoreProcessor, StoreProcessorBuilder, StoreReport, StoredRun, TraceStore, UnreadableRun,
+};
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
+pub use tree::{TraceTree, TreeNode, TreeSpan};
 pub use w3c::{InvalidTraceparent, Traceparent};

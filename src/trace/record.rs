@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::data::{SpanData, SpanError};
 use super::id::{SpanId, TraceId};
+use super::keys;
 use super::time::Timestamp;
 use crate::Secret;
 
@@ -66,6 +68,24 @@ impl SpanRecord {
         {
             details.shift_remove(TOOL_ERROR);
         }
+    }
+
+    /// When the first word, sound or call of an answer came, or the first sound of a speech.
+    pub fn first_content_at(&self) -> Option<Timestamp> {
+        match &self.data {
+            SpanData::Speech { first_content_at, .. } => *first_content_at,
+            _ => self.moment(keys::FIRST_CONTENT_AT),
+        }
+    }
+
+    /// When the user's turn had ended that this, an answer's span, is the first answer to.
+    pub fn turn_ended_at(&self) -> Option<Timestamp> {
+        self.moment(keys::TURN_ENDED_AT)
+    }
+
+    /// A time that the metadata tell.
+    fn moment(&self, key: &str) -> Option<Timestamp> {
+        Timestamp::deserialize(self.metadata.as_ref()?.get(key)?).ok()
     }
 
     /// How long the work took; `None` while it goes on.

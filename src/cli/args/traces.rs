@@ -16,6 +16,30 @@ pub struct TracesArgs {
 pub enum TracesCommand {
     /// List the runs, the last one at the end
     List(ListArgs),
+    /// Draw a trace in the terminal: a line for each span, with a bar to scale
+    Show(ShowArgs),
+    /// Write a trace as a page for a browser, in one file that needs no network
+    Html(HtmlArgs),
+}
+
+/// Which trace to look at.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The trace's id or how it begins, or a file of --trace file=PATH or --trace stdout [default: the last run]
+    #[arg(value_name = "TRACE|FILE")]
+    pub trace: Option<String>,
+    /// Of a file with several traces, the one whose id begins so [default: the last]
+    #[arg(long, value_name = "ID", requires = "trace")]
+    pub trace_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct HtmlArgs {
+    #[command(flatten)]
+    pub source: ShowArgs,
+    /// The page's file, `-` for stdout [default: the trace's id with .html]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Which store is meant.

@@ -1,13 +1,18 @@
-//! What is shown of a session: its events while it runs, and its spans at the end.
+//! What is shown of a session: its events while it runs, its spans at the end, and a trace whenever someone asks.
 
+mod bar;
+mod cell;
+mod node;
 mod text;
 mod tree;
 mod usage;
+mod waterfall;
 
 use realtime_run::session::SessionEvent;
 
 pub use text::Text;
 pub use tree::tree;
+pub use waterfall::{Look, waterfall};
 
 use super::printer::Printer;
 

@@ -1,97 +1,49 @@
 //! The spans of a run as a tree: what was done under what, for how long, and what went wrong.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use realtime_run::trace::TraceTree;
 
-use realtime_run::trace::{SpanId, SpanRecord, TraceRecord};
-
+use super::node::{self, Branches, Remark, SHOWN};
 use crate::cli::duration;
-use crate::cli::style::{Paint, in_one_line};
+use crate::cli::glyphs::Glyphs;
+use crate::cli::style::Paint;
 
-/// Characters of a name or an error that are shown.
-const SHOWN: usize = 120;
+/// Levels that are drawn.
+const LEVELS: usize = 16;
 
 /// The tree of a trace, a line for each span, siblings in the order in which they started.
-pub fn tree(trace: &TraceRecord, spans: &[Arc<SpanRecord>], paint: Paint) -> String {
-    let mut tree = Tree {
-        children: children(spans),
-        paint,
-        text: String::new(),
-    };
-    let first = spans.iter().map(|span| span.started_at).min();
-    let last = spans.iter().filter_map(|span| span.ended_at).max();
-    let whole = first
-        .zip(last)
-        .map(|(first, last)| last.saturating_duration_since(first));
-    tree.text += &format!(
-        "{} {}{}\n",
+pub fn tree(tree: &TraceTree, glyphs: Glyphs, paint: Paint) -> String {
+    let trace = tree.trace();
+    let mut text = format!(
+        "{} {}",
         paint.dim(&trace.id.to_string()),
-        paint.bold(&in_one_line(&trace.workflow_name, SHOWN)),
-        whole.map_or_else(String::new, |whole| format!(
-            "  {}",
-            paint.dim(&duration::show(whole))
-        )),
+        paint.bold(&node::words(&trace.workflow_name, glyphs)),
     );
-    tree.branch(None, "");
-    tree.text
-}
-
-struct Tree<'a> {
-    children: HashMap<Option<SpanId>, Vec<&'a SpanRecord>>,
-    paint: Paint,
-    text: String,
-}
-
-/// Spans by their parents. One whose parent is not there hangs under the trace.
-fn children(spans: &[Arc<SpanRecord>]) -> HashMap<Option<SpanId>, Vec<&SpanRecord>> {
-    let known: HashSet<SpanId> = spans.iter().map(|span| span.id).collect();
-    let mut children: HashMap<_, Vec<&SpanRecord>> = HashMap::new();
-    for span in spans {
-        let parent = span.parent_id.filter(|parent| known.contains(parent));
-        children.entry(parent).or_default().push(span);
+    if let Some((start, end)) = tree.started_at().zip(tree.ended_at()) {
+        let whole = duration::show(end.saturating_duration_since(start));
+        text += &format!("  {}", paint.dim(&glyphs.spell(&whole)));
     }
-    for siblings in children.values_mut() {
-        siblings.sort_by_key(|span| span.started_at);
-    }
-    children
-}
-
-impl Tree<'_> {
-    fn branch(&mut self, parent: Option<SpanId>, indent: &str) {
-        let spans = self.children.remove(&parent).unwrap_or_default();
-        let last = spans.len().saturating_sub(1);
-        for (number, span) in spans.into_iter().enumerate() {
-            let (fork, below) = if number == last {
-                ("└─ ", "   ")
-            } else {
-                ("├─ ", "│  ")
-            };
-            let line = self.line(span);
-            self.text += &format!("{indent}{fork}{line}\n");
-            self.branch(Some(span.id), &format!("{indent}{below}"));
+    text.push('\n');
+    let mut branches = Branches::new(glyphs, LEVELS);
+    for node in tree.nodes() {
+        text += &format!(
+            "{}{} {}  {}",
+            branches.before(node),
+            node::kind(node),
+            paint.name(&node::name(node, glyphs)),
+            paint.dim(&node::took(node, glyphs)),
+        );
+        for remark in Remark::of(node) {
+            text += &format!("  {}", remark.show(SHOWN, glyphs, paint));
         }
+        text.push('\n');
     }
-
-    fn line(&self, span: &SpanRecord) -> String {
-        let name = self.paint.name(&in_one_line(&span.data.label(), SHOWN));
-        let duration = span.duration().map_or_else(String::new, duration::show);
-        let error = span.error.as_ref().map_or_else(String::new, |error| {
-            format!(
-                "  {} {}",
-                self.paint.error("error:"),
-                in_one_line(&error.message, SHOWN)
-            )
-        });
-        format!(
-            "{} {name}  {}{error}",
-            span.data.kind(),
-            self.paint.dim(&duration)
-        )
-    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use realtime_run::trace::{MemoryProcessor, SpanData, SpanError, Timestamp, Tracer};
 
     use super::*;
@@ -120,7 +72,8 @@ mod tests {
             .context()
             .span_at(SpanData::agent("Billing"), at(50))
             .finish_at(at(1_250));
-        let text = tree(&memory.traces()[0], &memory.spans(), Paint::new(false));
+        let spans = TraceTree::new(Arc::clone(&memory.traces()[0]), memory.spans());
+        let text = tree(&spans, Glyphs::of_locale_named(None), Paint::new(false));
         insta::assert_snapshot!(text, @r"
         trace_00000000000000000000000000000000 Concierge  1.25 s
         ├─ agent Triage  50 ms

@@ -11,7 +11,8 @@ use std::time::Duration;
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
 use realtime_run::trace::{
-    BatchProcessor, JsonMap, MemoryProcessor, Redaction, ShutdownReport, Trace, Traceparent, Tracer,
+    BatchProcessor, JsonMap, MemoryProcessor, Redaction, ShutdownReport, Trace, TraceTree, Traceparent,
+    Tracer,
 };
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ pub use targets::{Targets, TraceTarget};
 
 use super::args::TraceArgs;
 use super::exit::Failure;
+use super::glyphs::Glyphs;
 use super::output::Output;
 use super::printer::Printer;
 use super::render;
@@ -83,7 +85,8 @@ impl RunTrace {
     /// Shows the span tree.
     pub fn show(&self, printer: &Printer) {
         for trace in self.memory.traces() {
-            let tree = render::tree(&trace, &self.memory.spans(), printer.paint());
+            let tree = TraceTree::new(trace, self.memory.spans());
+            let tree = render::tree(&tree, Glyphs::of_locale(), printer.paint());
             printer.note(&format!("\n{}", tree.trim_end()));
         }
         let dropped = self.memory.dropped();

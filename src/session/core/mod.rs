@@ -18,6 +18,7 @@ mod generation;
 mod history;
 mod messages;
 mod playback;
+mod preparation;
 mod responses;
 mod sequencer;
 mod speech;

@@ -45,6 +45,7 @@ pub(super) fn no_answer(host: &str, timeout: Duration, error: &reqwest::Error) -
     };
     Failure {
         reason,
+        is_refused: false,
         retry: Some(None),
     }
 }

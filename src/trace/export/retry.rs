@@ -36,27 +36,33 @@ impl RetryPolicy {
         &self,
         deadline: &mut ExportDeadline,
         attempt: impl Fn() -> F,
-    ) -> Result<T, String>
+    ) -> Result<T, Undelivered>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         let mut tried = 0;
         loop {
             tried += 1;
-            let Failure { reason, retry } = match attempt().await {
+            let Failure {
+                reason,
+                is_refused,
+                retry,
+            } = match attempt().await {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
-            let Some(asked) = retry else { return Err(reason) };
+            let Some(asked) = retry else {
+                return Err(Undelivered { reason, is_refused });
+            };
             if tried >= self.tries {
-                return Err(format!("{reason}, after {tried} tries"));
+                return Err(format!("{reason}, after {tried} tries").into());
             }
             tracing::debug!(
                 tried,
                 "traces were not delivered and will be sent again: {reason}"
             );
             if !deadline.sleep(self.delay(tried, asked, fastrand::f64())).await {
-                return Err(format!("{reason}, and shutdown left no time for another try"));
+                return Err(format!("{reason}, and shutdown left no time for another try").into());
             }
         }
     }
@@ -74,9 +80,27 @@ impl RetryPolicy {
     }
 }
 
+/// Why something was not delivered.
+pub(super) struct Undelivered {
+    pub(super) reason: String,
+    /// The endpoint refuses what is in it, at any time and from anybody.
+    pub(super) is_refused: bool,
+}
+
+impl From<String> for Undelivered {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            is_refused: false,
+        }
+    }
+}
+
 /// Why a try failed.
 pub(super) struct Failure {
     pub(super) reason: String,
+    /// The endpoint refuses what is in the request.
+    pub(super) is_refused: bool,
     /// Whether another try is worth it, and after how long if the server said so.
     pub(super) retry: Option<Option<Duration>>,
 }
@@ -84,7 +108,11 @@ pub(super) struct Failure {
 impl Failure {
     /// One that another try would not mend.
     pub(super) fn lasting(reason: String) -> Self {
-        Self { reason, retry: None }
+        Self {
+            reason,
+            is_refused: false,
+            retry: None,
+        }
     }
 }
 
@@ -119,6 +147,11 @@ pub(super) fn judge(
         true => Verdict::Retry(retry_after(headers, now)),
         false => Verdict::Final,
     }
+}
+
+/// Whether a status refuses what is in a request, and not who sends it, where or when.
+pub(super) fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 413 | 422)
 }
 
 /// The statuses that pass at the OpenAI endpoint, as its SDKs see it.

@@ -1,6 +1,10 @@
 //! `realtime-run traces`: what can be done with the traces that were kept, a file for each.
 
+mod html;
 mod list;
+mod page;
+mod show;
+mod source;
 
 use crate::cli::args::{TracesArgs, TracesCommand};
 use crate::cli::exit::{ExitStatus, Failure};
@@ -9,8 +13,10 @@ use crate::cli::trace::open_store;
 
 /// Does what is asked for.
 pub fn traces(args: &TracesArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
-    let store = open_store(args.store.spool.as_deref())?;
+    let spool = args.store.spool.as_deref();
     match &args.command {
-        TracesCommand::List(args) => list::list(&store, args, printer),
+        TracesCommand::List(args) => list::list(&open_store(spool)?, args, printer),
+        TracesCommand::Show(args) => show::show(args, spool, printer),
+        TracesCommand::Html(args) => html::html(args, spool, printer),
     }
 }

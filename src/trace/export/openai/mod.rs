@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::http::{self, innermost};
-use super::retry::{self, Failure, RetryPolicy};
+use super::retry::{self, Failure, RetryPolicy, Undelivered};
 use super::{ExportDeadline, ExportError, Item, SpanExporter};
 use crate::Secret;
 use crate::trace::processor::Loss;
@@ -32,6 +32,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 ///   (`retry-after-ms`, `Retry-After`) or with growing waits; `x-should-retry` overrules. Redirects are not followed.
 /// - At OpenAI's own endpoint, spans are first made acceptable to it as the reference SDK does: fields over 100,000
 ///   bytes are cut, usage is brought into the form it knows, reasoning is left out. Elsewhere they go as they are.
+/// - What it answers with 400, 413 or 422 is refused for good; all else that fails is worth keeping for later.
 /// - Without a key, traces without their own are lost, and counted.
 pub struct OpenAiExporter {
     endpoint: Url,
@@ -114,10 +115,10 @@ impl OpenAiExporter {
     }
 
     /// Delivers one group, or says why not.
-    async fn deliver(&self, group: Group<'_>, deadline: &mut ExportDeadline) -> Result<(), String> {
+    async fn deliver(&self, group: Group<'_>, deadline: &mut ExportDeadline) -> Result<(), Undelivered> {
         let key = group
             .api_key
-            .ok_or("no API key: set OPENAI_API_KEY, or trace to somewhere else")?;
+            .ok_or_else(|| "no API key: set OPENAI_API_KEY, or trace to somewhere else".to_owned())?;
         let request = request::build(self.client().await?, self, key, &group.items)?;
         let attempt = || {
             let request = request.try_clone();
@@ -159,6 +160,7 @@ impl OpenAiExporter {
         };
         Err(Failure {
             reason: format!("{} answered {status}{code}{advice}", self.host()),
+            is_refused: retry::is_refusal(status),
             retry,
         })
     }
@@ -183,16 +185,18 @@ impl SpanExporter for OpenAiExporter {
 
     async fn export(&self, batch: Vec<Item>, mut deadline: ExportDeadline) -> Result<(), ExportError> {
         let mut losses = Vec::new();
+        let mut is_final = true;
         for group in request::group_by_key(&batch, self.api_key.as_ref()) {
             let items = group.items.len() as u64;
-            if let Err(reason) = self.deliver(group, &mut deadline).await {
+            if let Err(Undelivered { reason, is_refused }) = self.deliver(group, &mut deadline).await {
                 losses.push(Loss { reason, items });
+                is_final &= is_refused;
             }
         }
         if losses.is_empty() {
             Ok(())
         } else {
-            Err(ExportError { losses })
+            Err(ExportError { losses, is_final })
         }
     }
 }

@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::{SpanData as OtelSpan, SpanExporter as _};
 use tokio::sync::OnceCell;
 
 use super::config::OtlpConfig;
-use crate::trace::RetryPolicy;
+use crate::trace::export::retry::{RetryPolicy, Undelivered};
 
 /// What comes before the status in the library's errors.
 const PREFIX: &str = "gRPC code: ";
@@ -29,7 +29,7 @@ impl Grpc {
         resource: &Resource,
         config: &OtlpConfig,
         retry: &RetryPolicy,
-    ) -> Result<(), String> {
+    ) -> Result<(), Undelivered> {
         let build = || async { build(resource, config, retry) };
         let exporter = self.exporter.get_or_try_init(build).await?;
         let exported = exporter.export(spans).await;
@@ -39,19 +39,22 @@ impl Grpc {
 
 /// Tells an error of the library in our words: a status as the endpoint gave it, or the cause at the bottom of one that
 /// was made up here.
-fn explain(host: &str, error: &str) -> String {
+fn explain(host: &str, error: &str) -> Undelivered {
     let Some((_, status)) = error.split_once(PREFIX) else {
-        return format!("{host} could not be sent to: {error}");
+        return format!("{host} could not be sent to: {error}").into();
     };
     if let Some((_, cause)) = status.rsplit_once(": ") {
-        return format!("{host} could not be reached ({cause})");
+        return format!("{host} could not be reached ({cause})").into();
     }
     let advice = match status {
         "Unauthenticated" | "PermissionDenied" => ": check OTEL_EXPORTER_OTLP_HEADERS",
         "Unimplemented" => ": check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL",
         _ => "",
     };
-    format!("{host} answered {status}{advice}")
+    Undelivered {
+        reason: format!("{host} answered {status}{advice}"),
+        is_refused: status == "InvalidArgument",
+    }
 }
 
 fn build(resource: &Resource, config: &OtlpConfig, retry: &RetryPolicy) -> Result<SpanExporter, String> {

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use super::config::OtlpConfig;
 use crate::trace::export::ExportDeadline;
 use crate::trace::export::http::{self, innermost};
-use crate::trace::export::retry::{self, Failure, RetryPolicy};
+use crate::trace::export::retry::{self, Failure, RetryPolicy, Undelivered};
 
 const USER_AGENT_VALUE: &str = concat!("realtime-run/", env!("CARGO_PKG_VERSION"));
 /// How much of an answer is read: it tells how many spans were rejected, and no more that matters.
@@ -40,7 +40,7 @@ impl Http {
         config: &OtlpConfig,
         retry: &RetryPolicy,
         deadline: ExportDeadline,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Undelivered> {
         let client = self.client.get_or_try_init(|| async { client(config) }).await?;
         let sender = Arc::new(Sender {
             client: client.clone(),
@@ -65,7 +65,10 @@ impl Http {
         let exported = exporter.export(spans).await;
         let result = std::mem::replace(&mut *sender.result(), Ok(0));
         // What the sender says is told in our words; the library has a say only where nothing was sent.
-        result.and_then(|rejected| exported.map(|()| rejected).map_err(|error| error.to_string()))
+        result.and_then(|rejected| {
+            let exported = exported.map_err(|error| Undelivered::from(error.to_string()));
+            exported.map(|()| rejected)
+        })
     }
 }
 
@@ -76,15 +79,15 @@ struct Sender {
     retry: RetryPolicy,
     deadline: ExportDeadline,
     /// How many spans were rejected, or why it failed: the library passes neither on.
-    result: Mutex<Result<u64, String>>,
+    result: Mutex<Result<u64, Undelivered>>,
 }
 
 impl Sender {
-    fn result(&self) -> MutexGuard<'_, Result<u64, String>> {
+    fn result(&self) -> MutexGuard<'_, Result<u64, Undelivered>> {
         self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<u64, String> {
+    async fn send(&self, request: Request<Bytes>) -> Result<u64, Undelivered> {
         let mut headers = self.config.headers.clone();
         headers
             .entry(USER_AGENT)
@@ -133,7 +136,11 @@ impl Sender {
             _ => "",
         };
         let reason = format!("{host} answered {status}{advice}");
-        Err(Failure { reason, retry })
+        Err(Failure {
+            reason,
+            is_refused: retry::is_refusal(status),
+            retry,
+        })
     }
 }
 
@@ -150,7 +157,7 @@ impl HttpClient for Sender {
             let result = self.send(request).await;
             let answer = match &result {
                 Ok(_) => Ok(Response::new(Bytes::new())),
-                Err(reason) => Err(HttpError::from(reason.as_str())),
+                Err(Undelivered { reason, .. }) => Err(HttpError::from(reason.as_str())),
             };
             *self.result() = result;
             answer

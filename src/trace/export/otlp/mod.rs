@@ -24,8 +24,9 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData as OtelSpan;
 
-use super::retry::RetryPolicy;
+use super::retry::{RetryPolicy, Undelivered};
 use super::{ExportDeadline, ExportError, Item, SpanExporter};
+use crate::trace::TraceId;
 use config::Protocol;
 pub use config::{InvalidOtlpConfig, OtlpConfig};
 use grpc::Grpc;
@@ -39,7 +40,8 @@ use runs::Runs;
 /// - The trace's id is its 32 digits, a span's the first 16 of its 24. Of a trace that hangs under a span of another
 ///   system ([`TraceBuilder::parent`](crate::trace::TraceBuilder::parent)) the id is that system's.
 /// - Audio in spans is not sent.
-/// - The root of a trace is sent when the processor shuts down, or when more than 256 traces have begun after it.
+/// - The root of a trace is sent when the processor shuts down, or when more than 256 traces have begun after it. Of what
+///   an earlier run has left it tells when the first of the spans left began.
 pub struct OtlpExporter {
     config: OtlpConfig,
     resource: Resource,
@@ -120,9 +122,12 @@ impl OtlpExporter {
             Ok(rejected) => {
                 let rejected = usize::try_from(rejected).unwrap_or(items).min(items);
                 let reason = format!("{} took a part of them only", config.host());
-                Err(ExportError::new(reason, rejected))
+                Err(ExportError::refused(reason, rejected))
             }
-            Err(reason) => Err(ExportError::new(reason, items)),
+            Err(Undelivered { reason, is_refused }) => Err(ExportError {
+                is_final: is_refused,
+                ..ExportError::new(reason, items)
+            }),
         }
     }
 }
@@ -138,11 +143,16 @@ impl SpanExporter for OtlpExporter {
 
     async fn export(&self, batch: Vec<Item>, deadline: ExportDeadline) -> Result<(), ExportError> {
         let spans = self.convert(&batch);
-        self.send(spans, batch.len(), deadline).await
+        self.send(spans, batch.len(), deadline).await?;
+        self.runs().arrived(&batch);
+        Ok(())
     }
 
-    async fn finish(&self, deadline: ExportDeadline) -> Result<(), ExportError> {
-        let roots: Vec<OtelSpan> = self.runs().take().iter().map(spans::root).collect();
+    async fn finish(&self, traces: Vec<TraceId>, deadline: ExportDeadline) -> Result<(), ExportError> {
+        // Where nothing has arrived there is nothing to stand above; what a store keeps of it is finished when it is sent.
+        let mut runs = self.runs().take(&traces);
+        runs.retain(|run| run.has_arrived);
+        let roots: Vec<OtelSpan> = runs.iter().map(spans::root).collect();
         let count = roots.len();
         self.send(roots, count, deadline).await
     }

@@ -3,10 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::trace::export::{Item, MAX_TRACES};
 use crate::trace::{SpanData, SpanError, SpanRecord, Timestamp, TraceId, TraceRecord};
 
-/// Traces that are followed at a time; of more, the one begun first is taken to have ended.
-const MAX_RUNS: usize = 256;
 /// Handoffs to different agents that are remembered of one trace.
 const MAX_AGENTS: usize = 256;
 
@@ -28,6 +27,8 @@ pub(super) struct Run {
     pub(super) ended_at: Timestamp,
     /// What went wrong in the last of its topmost spans.
     pub(super) error: Option<Box<SpanError>>,
+    /// Whether any of its spans was delivered.
+    pub(super) has_arrived: bool,
     /// Who handed over last, by agent.
     came_from: HashMap<String, String>,
 }
@@ -38,7 +39,8 @@ impl Runs {
         let id = span.trace_id();
         let mut oldest = None;
         if !self.runs.contains_key(&id) {
-            if self.runs.len() == MAX_RUNS {
+            // Of more, the one begun first is taken to have ended.
+            if self.runs.len() == MAX_TRACES {
                 oldest = self.order.pop_front().and_then(|id| self.runs.remove(&id));
             }
             self.order.push_back(id);
@@ -56,10 +58,19 @@ impl Runs {
         run.came_from.get(name).map(String::as_str)
     }
 
-    /// All of them, in order: there are no more spans to come.
-    pub(super) fn take(&mut self) -> Vec<Run> {
-        let runs = &mut self.runs;
-        self.order.drain(..).filter_map(|id| runs.remove(&id)).collect()
+    /// Takes note that a batch was delivered.
+    pub(super) fn arrived(&mut self, batch: &[Item]) {
+        for item in batch {
+            if let (Item::Span(_), Some(run)) = (item, self.runs.get_mut(&item.trace_id())) {
+                run.has_arrived = true;
+            }
+        }
+    }
+
+    /// These, in order: no more spans of them will come.
+    pub(super) fn take(&mut self, traces: &[TraceId]) -> Vec<Run> {
+        self.order.retain(|id| !traces.contains(id));
+        traces.iter().filter_map(|id| self.runs.remove(id)).collect()
     }
 }
 
@@ -70,6 +81,7 @@ impl Run {
             started_at: span.started_at,
             ended_at: span.started_at,
             error: None,
+            has_arrived: false,
             came_from: HashMap::new(),
         }
     }

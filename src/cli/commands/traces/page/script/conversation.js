@@ -1,0 +1,56 @@
+/** Entries that are made at once; a long conversation is made piece by piece, so that the page is there at once. */
+const PIECE = 500;
+/** Characters of a text that an entry shows; the span has the rest. */
+const SHOWN = 1_000;
+
+/** What was said and done, in order. */
+class Conversation {
+  #entries = new Map();
+  #current = null;
+
+  /** @param {(span: number) => void} open What to do when an entry's span is to be seen. */
+  constructor(entries, open) {
+    this.list = byId('conversation');
+    this.list.addEventListener('click', (event) => {
+      const entry = event.target.closest('[data-span]');
+      if (entry) open(Number(entry.dataset.span));
+    });
+    if (!entries.length) this.list.append(element('li', { class: 'none' }, 'No words are in this trace.'));
+    this.#add(entries, 0);
+  }
+
+  /** Shows which entry is of the selected span. */
+  select(span) {
+    this.#current?.removeAttribute('aria-current');
+    this.#current = this.#entries.get(span) ?? null;
+    this.#current?.setAttribute('aria-current', 'true');
+    this.#current?.scrollIntoView({ block: 'nearest' });
+  }
+
+  #add(entries, from) {
+    for (const entry of entries.slice(from, from + PIECE)) {
+      const button = element('button', { type: 'button', 'data-span': entry.span }, ...parts(entry));
+      this.#entries.set(entry.span, this.#entries.get(entry.span) ?? button);
+      this.list.append(element('li', { class: entry.kind }, button));
+    }
+    if (from + PIECE < entries.length) requestAnimationFrame(() => this.#add(entries, from + PIECE));
+  }
+}
+
+const shortened = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
+
+/** What an entry shows, by its kind. */
+function parts(entry) {
+  const who = { user: 'User', system: 'System', assistant: entry.agent ?? 'Assistant' }[entry.kind];
+  const time = element('time', {}, duration(entry.at) || '0');
+  const error = entry.error === null ? null : element('span', { class: 'error' }, entry.error);
+  if (who) {
+    const words = entry.text ?? '(the words are not in the trace)';
+    return [element('span', { class: 'who' }, who, time), element('span', { class: 'text' }, shortened(words)), error];
+  }
+  const name = element('span', { class: 'who' }, `${entry.kind} `, element('b', {}, entry.name), time);
+  if (entry.kind === 'guardrail') return [name, element('span', { class: 'error' }, 'triggered'), error];
+  const given = entry.text === null ? null : element('code', {}, shortened(entry.text));
+  const result = entry.output === null ? null : element('code', {}, `→ ${shortened(entry.output)}`);
+  return [name, given, result, error];
+}
