@@ -6,12 +6,14 @@ mod collector;
 #[path = "support/sink.rs"]
 mod sink;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use collector::{GrpcCollector, Received, decode, gunzip, named, names};
 use realtime_run::trace::{
     BatchConfig, BatchProcessor, JsonMap, OtlpConfig, OtlpExporter, RetryPolicy, ShutdownReport, SpanData,
-    SpanError, Timestamp, Trace, Tracer,
+    SpanError, StoreProcessor, Timestamp, Trace, TraceStore, Tracer,
 };
 use serde_json::json;
 use sink::{Answer, LIMIT, Sink};
@@ -220,7 +222,7 @@ fn what_passes_is_tried_again_and_what_does_not_is_lost_with_its_reason() {
         (307, "redirects are not followed"),
     ] {
         let (report, requests) = retried(status);
-        assert_eq!(requests.len(), 2, "{status}: a batch and the root");
+        assert_eq!(requests.len(), 1, "{status}: a batch, and no root of nothing");
         assert_eq!((report.sent, report.dropped), (0, 5), "{report}");
         assert!(report.losses[0].reason.contains(told), "{report}");
     }
@@ -325,7 +327,7 @@ fn over_grpc_what_passes_is_tried_again_too() {
     assert_eq!(unavailable.calls().len(), 3, "a batch, again, and the root");
     let unauthenticated = GrpcCollector::start(&[16]);
     let report = run(config(&unauthenticated));
-    assert_eq!(unauthenticated.calls().len(), 2, "a batch and the root");
+    assert_eq!(unauthenticated.calls().len(), 1, "a batch, and no root of nothing");
     assert_eq!((report.sent, report.dropped), (0, 5), "{report}");
     let reason = &report.losses[0].reason;
     assert!(
@@ -361,6 +363,45 @@ fn traces_beyond_those_followed_are_taken_to_have_ended() {
     assert_eq!((roots(&spans), spans.len()), (300, 600));
     named(&spans, "Run 0");
     named(&spans, "Run 299");
+}
+
+#[test]
+fn what_a_run_leaves_comes_with_the_next_one_under_the_same_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_up = Arc::new(AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
+    let sink = Sink::start(move |_, _| Answer::status(if up.load(Ordering::SeqCst) { 200 } else { 503 }));
+    let run = |name: &str| {
+        let exporter = exporter(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.url(""))]);
+        let store = StoreProcessor::builder(TraceStore::new(folder.path()))
+            .to(exporter)
+            .build();
+        let store = Arc::new(store);
+        let tracer = Tracer::builder().processor(Arc::clone(&store)).build();
+        record(&tracer.trace(name).start());
+        tracer.shutdown(LIMIT);
+        store.report().lanes.remove(0)
+    };
+    let first = run("First");
+    assert_eq!((first.own.sent, first.own.kept), (0, 5));
+    let tries = sink.requests().len();
+    assert_eq!(tries, 3, "no root is sent for what has not arrived");
+    is_up.store(true, Ordering::SeqCst);
+    let second = run("Second");
+    assert_eq!((second.own.sent, second.earlier.spans), (5, 4));
+    let spans: Vec<_> = sink.requests()[tries..]
+        .iter()
+        .flat_map(|request| decode(&request.body))
+        .collect();
+    assert_eq!(spans.len(), 10, "{:?}", names(&spans));
+    let nanos = |seconds| at(seconds).as_micros() * 1000;
+    for name in ["First", "Second"] {
+        let root = named(&spans, name);
+        let children = spans.iter().filter(|own| own.parent() == root.id()).count();
+        assert_eq!(children, 2);
+        assert_eq!(root.span.start_time_unix_nano, nanos(1));
+        assert_eq!(root.span.end_time_unix_nano, nanos(9));
+    }
 }
 
 #[test]
