@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
 };
-use realtime_run::trace::TraceId;
+use realtime_run::trace::{Redaction, TraceId};
 
 mod traces;
 
@@ -65,6 +65,9 @@ Environment:
   OPENAI_AGENTS_DISABLE_TRACING                  as --no-tracing
   OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA     0 is --no-trace-content
   REALTIME_RUN_SPOOL                             as --spool
+  OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _COMPRESSION, _TIMEOUT, _CERTIFICATE,
+  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES    where and how --trace otlp sends
+  TRACEPARENT, TRACESTATE                        the span of another system that the run hangs under
   NO_COLOR                                       as --color never
   RUST_LOG                                       what -v shows, by module";
 
@@ -183,10 +186,11 @@ pub struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
 pub struct TraceArgs {
-    /// Where traces go: openai, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set and
-    /// nothing is simulated, else none]
+    /// Where traces go: openai, otlp, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set
+    /// and nothing is simulated, else none]
     ///
-    /// openai is the OpenAI traces endpoint, or --trace-endpoint. stdout and file=PATH get one JSON object per trace and
+    /// openai is the OpenAI traces endpoint, or --trace-endpoint. otlp is an OpenTelemetry collector or back end, by the
+    /// OTEL_EXPORTER_OTLP_ variables. stdout and file=PATH get one JSON object per trace and
     /// finished span, a line each; a file is appended to. Whatever is chosen, the span tree is shown.
     #[arg(long, value_name = "TARGET")]
     pub trace: Vec<TraceTarget>,
@@ -211,6 +215,10 @@ pub struct TraceArgs {
     /// Keep texts, arguments and outputs out of the trace; names, times, usage and errors stay
     #[arg(long)]
     pub no_trace_content: bool,
+    /// Replace what matches this regular expression by `[redacted]` in all that the trace tells of what was said and
+    /// done, beside the agent file's (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    pub redact: Vec<Redaction>,
     /// Trace nothing at all, here or on the server
     #[arg(long, env = "OPENAI_AGENTS_DISABLE_TRACING", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_tracing: bool,

@@ -75,7 +75,7 @@ pub struct ResendArgs {
     /// Send here only (repeatable); traces that are named are sent here even if they were not meant to be
     #[arg(long, value_name = "TARGET")]
     pub to: Vec<TraceTarget>,
-    /// Where `--to openai` sends, instead of OpenAI
+    /// Where `--to` sends, instead of where it would by default
     #[arg(long, value_name = "URL", requires = "to")]
     pub trace_endpoint: Option<String>,
     /// How long it may take, as 30s or 2m [default: no limit]

@@ -6,13 +6,15 @@ mod pipeline;
 mod store;
 mod targets;
 
+use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
 use realtime_run::trace::{
-    JsonMap, MemoryProcessor, ShutdownReport, StoreProcessor, Trace, TraceTree, Tracer,
+    JsonMap, MemoryProcessor, Redaction, ShutdownReport, StoreProcessor, Trace, TraceTree, Traceparent,
+    Tracer,
 };
 use serde_json::Value;
 
@@ -57,7 +59,11 @@ impl RunTrace {
         let memory = Arc::new(MemoryProcessor::default());
         let Pipeline { tracer, store } = match targets {
             Targets::Disabled => Pipeline::default(),
-            Targets::To(targets) => Pipeline::build(targets, args, key, printer, &memory)?,
+            Targets::To(targets) => {
+                let given = args.trace.redact.iter().cloned();
+                let redaction = given.fold(file.redact.clone(), Redaction::and);
+                Pipeline::build(targets, args, redaction, key, printer, &memory)?
+            }
         };
         let args = &args.trace;
         let name = args.workflow_name.as_ref().or(file.workflow_name.as_ref());
@@ -71,6 +77,9 @@ impl RunTrace {
         let metadata = metadata(args, file);
         if !metadata.is_empty() {
             trace = trace.metadata(metadata);
+        }
+        if let Some(parent) = parent() {
+            trace = trace.parent(parent, env::var("TRACESTATE").ok());
         }
         Ok(Self {
             trace: trace.start(),
@@ -118,6 +127,17 @@ impl RunTrace {
         runtime.shutdown_background();
         reports.unwrap_or_else(|| self.tracer.shutdown(Duration::ZERO))
     }
+}
+
+/// The span of another system that started this program, if there is one. What is none is passed over, as W3C Trace
+/// Context asks.
+fn parent() -> Option<Traceparent> {
+    let text = env::var("TRACEPARENT")
+        .ok()
+        .filter(|text| !text.trim().is_empty())?;
+    text.parse()
+        .inspect_err(|error| tracing::warn!("TRACEPARENT is passed over: {error}"))
+        .ok()
 }
 
 /// The file's metadata, with the command line's over it.

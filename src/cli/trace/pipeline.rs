@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realtime_run::Secret;
 use realtime_run::trace::{
-    BatchConfig, BatchProcessor, MemoryProcessor, SpanExporter, StoreLimits, StoreProcessor,
+    BatchConfig, BatchProcessor, MemoryProcessor, Redaction, SpanExporter, StoreLimits, StoreProcessor,
     StoreProcessorBuilder, TraceStore, Tracer, TracerBuilder,
 };
 
@@ -30,11 +30,13 @@ impl Pipeline {
     pub fn build(
         targets: &[TraceTarget],
         args: &RunArgs,
+        redaction: Redaction,
         key: Option<Secret>,
         printer: &Printer,
         memory: &Arc<MemoryProcessor>,
     ) -> Result<Self, Failure> {
         let tracer = Tracer::builder()
+            .redact(redaction)
             .include_content(!args.trace.no_trace_content && environment_includes_content())
             .processor(Arc::clone(memory));
         let mut way = match store(targets, &args.keep, printer) {
@@ -51,6 +53,7 @@ impl Pipeline {
                     let exporter = exporters::openai(args.trace.trace_endpoint.as_deref(), key.clone())?;
                     way.to(exporter, BatchConfig::default())
                 }
+                TraceTarget::Otlp => way.to(exporters::otlp(None)?, BatchConfig::default()),
                 TraceTarget::Stdout => way.to(exporters::stdout(printer.output()), lines.clone()),
                 TraceTarget::File(path) => way.to(exporters::file(path)?, lines.clone()),
                 TraceTarget::None => way,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use realtime_run::Secret;
-use realtime_run::trace::{Destination, OpenAiExporter, ShutdownReport, SpanExporter, StoredRun, TraceStore};
+use realtime_run::trace::{Destination, ShutdownReport, SpanExporter, StoredRun, TraceStore};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cli::args::ResendArgs;
@@ -100,20 +100,17 @@ fn jobs<'a>(
 }
 
 fn destination(target: &TraceTarget, args: &ResendArgs) -> Result<Destination, Failure> {
-    match target {
-        TraceTarget::Openai => {
-            let exporter = exporters::openai(args.trace_endpoint.as_deref(), None)?;
-            Ok(Destination {
-                exporter: exporter.name().to_owned(),
-                endpoint: exporter
-                    .endpoint()
-                    .unwrap_or_else(|| OpenAiExporter::ENDPOINT.to_owned()),
-            })
-        }
-        other => Err(Failure::usage(anyhow!(
-            "--to {other} is no place to send to later: traces can be sent to openai"
-        ))),
-    }
+    let endpoint = args.trace_endpoint.as_deref();
+    let destination = match target {
+        TraceTarget::Openai => Destination::of(&exporters::openai(endpoint, None)?),
+        TraceTarget::Otlp => Destination::of(&exporters::otlp(endpoint)?),
+        _ => None,
+    };
+    destination.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "--to {target} is no place to send to later: traces can be sent to openai and otlp"
+        ))
+    })
 }
 
 struct Resend<'a> {
@@ -140,6 +137,10 @@ impl Resend<'_> {
             "openai" => {
                 let key = env::var("OPENAI_API_KEY").ok().and_then(Secret::new);
                 let exporter = exporters::openai(Some(&to.endpoint), key)?;
+                self.send(&Arc::new(exporter), to, runs).await
+            }
+            "otlp" => {
+                let exporter = exporters::otlp(Some(&to.endpoint))?;
                 self.send(&Arc::new(exporter), to, runs).await
             }
             other => {
