@@ -23,6 +23,7 @@ mod record;
 mod render;
 mod replay;
 mod signals;
+mod size;
 mod slash;
 mod style;
 mod trace;
