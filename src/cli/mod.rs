@@ -24,6 +24,7 @@ mod render;
 mod replay;
 mod signals;
 mod simulator;
+mod size;
 mod slash;
 mod style;
 mod trace;

@@ -7,7 +7,8 @@
 //!
 //! One connection is one task. Within it a `Peer` is the session as a state machine without I/O: frames of the
 //! client go in, frames for the client come out, and an answer advances one delta at a time between them. So an
-//! answer can be cut off at any delta, and a client that reads slowly slows down its own answers only.
+//! answer can be cut off at any delta, and a client that reads slowly slows down its own answers only. Turns in the
+//! user's audio are found by samples, not by the clock; a [`Transcriber`] makes words of them.
 //!
 //! A [`Replay`] plays a recorded server instead.
 

@@ -23,7 +23,7 @@ use crate::cli::pairs;
 use crate::cli::printer::Printer;
 use crate::cli::prompt::Prompt;
 use crate::cli::record::Recording;
-use crate::cli::render::{Renderer, Text};
+use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
 use crate::cli::simulator;
@@ -51,12 +51,13 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         printer.clone()
     };
     let recording = Recording::start(&args.record, &args.replay)?;
-    let trace = RunTrace::start(&targets, &args.trace, &file.tracing, key, printer.output())?;
+    let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::broken)?;
+    let last_event = LastEvent::default();
     let run = Run {
         args,
         limits: Limits {
@@ -70,6 +71,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         traced: targets != Targets::Disabled,
         trace: &trace,
         recording: recording.as_ref(),
+        last_event: last_event.clone(),
         printer: &printer,
     };
     let mut signals = listen(&runtime)?;
@@ -88,8 +90,17 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         recording.finish(&printer);
     }
     let status = replaying.map_or(status, |replaying| replaying.finish(status, &printer));
-    trace.finish(&mut signals, &printer);
-    Ok(status)
+    let deliveries = trace.finish(&mut signals);
+    if !args.format.json {
+        deliveries.show(&printer);
+    }
+    deliveries.warn(&printer);
+    last_event.print(&deliveries, &printer);
+    let undelivered = args.trace.trace_strict && !deliveries.are_complete();
+    Ok(match status {
+        ExitStatus::Success if undelivered => ExitStatus::Failure,
+        status => status,
+    })
 }
 
 fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
@@ -151,6 +162,7 @@ struct Run<'a> {
     traced: bool,
     trace: &'a RunTrace,
     recording: Option<&'a Recording>,
+    last_event: LastEvent,
     printer: &'a Printer,
 }
 
@@ -196,7 +208,7 @@ impl Run<'_> {
             format!("at {}", endpoint.host())
         };
         let renderer = if json {
-            Renderer::Json
+            Renderer::Json(self.last_event.clone())
         } else {
             Renderer::Text(Text::new(server, self.destinations.clone()))
         };

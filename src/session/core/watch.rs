@@ -10,7 +10,7 @@ use super::responses::Standing;
 use super::trip::{Trip, judge};
 use super::{CheckId, Core, GuardrailRun, Output};
 use crate::agent::ResolvedAgent;
-use crate::protocol::{Id, Item, Part, Response, ResponseStatus};
+use crate::protocol::{Id, Item, Message, Part, Response, ResponseStatus};
 use crate::session::{EndReason, SessionEvent};
 use crate::tool::{Debounce, GuardrailCheck, GuardrailError, GuardrailPlace, Subject, Verdict};
 use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
@@ -41,7 +41,7 @@ struct Answer {
     begun: u64,
     /// Whether it stands outside the conversation.
     outside: bool,
-    /// The items whose words have come, the newest last.
+    /// The items whose words have come, the newest last; some perhaps more than once.
     items: Vec<Id>,
     /// The words, of all items.
     text: String,
@@ -128,11 +128,14 @@ impl Answer {
 
     /// Takes the words as they are in the end, which may be others than came piece by piece.
     fn end(&mut self, response: &Response) {
-        let texts = response.output.iter().filter_map(|item| match item {
-            Item::Message(message) => Some(message.text()),
+        let messages = response.output.iter().filter_map(|item| match item {
+            Item::Message(message) => Some(message),
             _ => None,
         });
-        let text = texts.collect::<Vec<_>>().join("\n");
+        let texts: Vec<String> = messages.clone().map(Message::text).collect();
+        let text = texts.join("\n");
+        self.items
+            .extend(messages.filter_map(|message| message.id.clone()));
         if !text.trim().is_empty() && text != self.text {
             self.text = text;
             self.looks.iter_mut().for_each(|look| look.seen = 0);
@@ -143,14 +146,19 @@ impl Answer {
         self.looks.iter().any(|look| look.is_looking)
     }
 
-    /// One of its items is gone.
-    fn forget(&mut self, item_id: &Id) {
+    /// An item is gone. Says whether it was the last of this answer's.
+    fn forget(&mut self, item_id: &Id) -> bool {
+        let known = self.items.len();
         self.items.retain(|own| own != item_id);
+        if self.items.len() == known {
+            return false;
+        }
         if self.items.is_empty() {
             self.text.clear();
             (self.characters, self.next_look) = (0, 0);
             self.looks.iter_mut().for_each(|look| look.seen = 0);
         }
+        self.items.is_empty()
     }
 
     fn name_of(&self, guardrail: usize) -> String {
@@ -398,12 +406,8 @@ impl Core {
 
     /// The item is gone, and its words with it.
     pub(super) fn drop_watch(&mut self, item_id: &Id) {
-        let answers = &mut self.watch.answers;
-        for answer in answers.iter_mut().filter(|answer| answer.items.contains(item_id)) {
-            answer.forget(item_id);
-        }
-        let is_over = |answer: &mut Answer| answer.stage == Stage::Ended && answer.items.is_empty();
-        let over: Vec<_> = answers.extract_if(.., is_over).collect();
+        let is_over = |answer: &mut Answer| answer.forget(item_id) && answer.stage == Stage::Ended;
+        let over: Vec<_> = self.watch.answers.extract_if(.., is_over).collect();
         for answer in over {
             answer.finish(self.now, "The item was deleted before the check was done");
         }

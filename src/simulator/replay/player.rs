@@ -20,7 +20,7 @@ pub(super) struct Player {
     client: u64,
     /// The next step.
     step: usize,
-    /// When the one before was taken, or the connection opened.
+    /// When the one before was due, or the connection opened.
     stepped: Instant,
     /// When each of what is awaited came.
     came: Vec<Option<Instant>>,
@@ -81,7 +81,8 @@ impl Player {
             return Next::Wait(Some(due));
         }
         self.step += 1;
-        self.stepped = now;
+        // Not now: steps that are late must not make all that follow later still.
+        self.stepped = due;
         match &step.action {
             Action::Send(frame) => Next::Send(self.in_own_ids(frame)),
             Action::End(ending) => Next::End(ending.clone()),
@@ -313,5 +314,59 @@ fn ending(code: u16, reason: String) -> Ending {
         by: Some(crate::recording::Side::Server),
         code,
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{Entry, Recording, Row, Side};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A player of frames of the server at these times, and of the client where it says so.
+    fn player(rows: &[(u32, Side)], now: Instant) -> Player {
+        let row = |(n, (at, from)): (usize, &(u32, Side))| {
+            let row = Row {
+                at: Some(*at * MS),
+                entry: Entry::Frame {
+                    from: *from,
+                    frame: Frame::read(br#"{"type":"response.create"}"#),
+                },
+            };
+            (n + 1, row)
+        };
+        let recording = Recording {
+            rows: rows.iter().enumerate().map(row).collect(),
+            is_torn: false,
+        };
+        Player::new(&Replay::new(&recording, ReplayMode::Strict), now)
+    }
+
+    #[test]
+    fn steps_that_are_late_do_not_add_up() {
+        let start = Instant::now();
+        let rows: Vec<_> = (1..=100).map(|n| (20 * n, Side::Server)).collect();
+        let mut player = player(&rows, start);
+        for n in 1..=100 {
+            let due = start + n * 20 * MS;
+            assert_eq!(player.next(due - MS), Next::Wait(Some(due)));
+            // As late as timers are.
+            assert!(matches!(player.next(due + 5 * MS), Next::Send(_)));
+        }
+        assert_eq!(player.next(start + Duration::from_secs(9)), Next::Wait(None));
+    }
+
+    #[test]
+    fn time_counts_from_what_the_client_sent() {
+        let start = Instant::now();
+        let rows = [(0, Side::Server), (5_000, Side::Client), (5_030, Side::Server)];
+        let mut player = player(&rows, start);
+        assert!(matches!(player.next(start), Next::Send(_)));
+        assert_eq!(player.next(start + Duration::from_secs(60)), Next::Wait(None));
+        let asked = start + 7 * MS;
+        player.receive(asked, Frame::read(br#"{"type":"response.create"}"#));
+        assert_eq!(player.next(asked), Next::Wait(Some(asked + 30 * MS)));
+        assert!(matches!(player.next(asked + 30 * MS), Next::Send(_)));
     }
 }

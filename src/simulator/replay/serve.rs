@@ -110,7 +110,7 @@ impl<'a> Connection<'a> {
                     written?;
                     self.give_up = Instant::now() + self.options.limits.write_timeout;
                 }
-                () = sleep_until(pause.unwrap_or(self.give_up)), if pause.is_some() => {}
+                () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
                 () = sleep_until(self.give_up), if is_writing => {
                     tracing::warn!("a client was dropped because it did not read");
                     return Ok(None);

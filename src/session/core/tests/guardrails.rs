@@ -91,6 +91,13 @@ fn the_end_tells_of_words_that_never_came_in_pieces() {
         [{"type": "output_text", "text": "hello"}]});
     rig.done_with("r1", json!({"status": "completed", "output": [item]}));
     assert_eq!(looked_at(&rig), ["hello"]);
+    rig.server(json!({"type": "conversation.item.deleted", "item_id": "another"}));
+    rig.judge(reject());
+    assert_eq!(
+        objections(&mut rig),
+        ["polite"],
+        "it was not this answer that was deleted"
+    );
 }
 
 #[test]
