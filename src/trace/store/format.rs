@@ -91,8 +91,8 @@ impl Header {
         }
         match version {
             VERSION => serde_json::from_str(line).map_err(|error| format!("its header is damaged: {error}")),
-            1.. => Err(format!("a newer realtime-run wrote it (format {version})")),
-            0 => Err(format!("an older realtime-run wrote it (format {version})")),
+            newer if newer > VERSION => Err(format!("a newer realtime-run wrote it (format {newer})")),
+            _ => Err(format!("an older realtime-run wrote it (format {version})")),
         }
     }
 }
