@@ -327,7 +327,11 @@ fn over_grpc_what_passes_is_tried_again_too() {
     assert_eq!(unavailable.calls().len(), 3, "a batch, again, and the root");
     let unauthenticated = GrpcCollector::start(&[16]);
     let report = run(config(&unauthenticated));
-    assert_eq!(unauthenticated.calls().len(), 1, "a batch, and no root of nothing");
+    assert_eq!(
+        unauthenticated.calls().len(),
+        1,
+        "a batch, and no root of nothing"
+    );
     assert_eq!((report.sent, report.dropped), (0, 5), "{report}");
     let reason = &report.losses[0].reason;
     assert!(
