@@ -3,6 +3,7 @@
 
 #[path = "support/collector.rs"]
 mod collector;
+mod mcp;
 #[path = "support/rich.rs"]
 mod rich;
 #[path = "support/sink.rs"]
@@ -63,7 +64,7 @@ fn masked(text: &str) -> String {
     static MASKS: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
         [
             (r"\b(call|resp|trace)_[0-9A-Za-z]{3,}", "${1}_…"),
-            (r"word( word)* ?", "word…"),
+            (r"(\b(word|and|more)\b ?)+", "word…"),
             (r"[0-9]+", "N"),
         ]
         .map(|(pattern, mask)| (Regex::new(pattern).unwrap(), mask))
@@ -74,7 +75,10 @@ fn masked(text: &str) -> String {
 
 #[tokio::test]
 async fn a_rich_session_by_both_conventions() {
-    let spans = exported(rich::session(Tracer::builder()).await).await;
+    let Some(spans) = rich::session(Tracer::builder()).await else {
+        return;
+    };
+    let spans = exported(spans).await;
     assert!(
         spans
             .iter()
