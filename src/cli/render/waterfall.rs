@@ -12,10 +12,12 @@ use crate::cli::style::Paint;
 
 /// Columns between columns.
 const GAP: &str = "  ";
+/// Columns that names have before bars have more than the least.
+const NAME: usize = 24;
 /// Cells of the shortest bars.
 const LEAST_BARS: usize = 10;
-/// Columns of the line in which tokens have a place.
-const WIDTH_FOR_TOKENS: usize = 64;
+/// Columns of a line in which everything has its place; in fewer, tokens are left out, and levels are narrow.
+const WIDTH_FOR_ALL: usize = 64;
 
 /// How it is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,9 @@ pub fn waterfall(tree: &TraceTree, look: Look) -> String {
         return text + "no spans were recorded\n";
     };
     let mut branches = Branches::new(look.glyphs, levels(look.width));
+    if look.width < WIDTH_FOR_ALL {
+        branches = branches.narrow();
+    }
     let row = |node| Row::new(node, &mut branches, look.glyphs);
     let rows: Vec<_> = tree.nodes().iter().map(row).collect();
     let columns = Columns::of(&rows, look.width);
@@ -115,8 +120,8 @@ fn heading(tree: &TraceTree, look: Look) -> String {
 }
 
 fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {
-    let mut facts = vec![counted(tree.nodes().len(), "span")];
     let records = || tree.nodes().iter().filter_map(TreeNode::record);
+    let mut facts = vec![counted(records().count(), "span")];
     let errors = records().filter(|record| record.error.is_some()).count();
     if errors > 0 {
         facts.push(counted(errors, "error"));
@@ -179,13 +184,14 @@ impl Columns {
         let took = widest(|row| width(&row.took)).max("time".len());
         let tokens = match widest(|row| width(&row.tokens)) {
             0 => 0,
-            _ if whole < WIDTH_FOR_TOKENS => 0,
+            _ if whole < WIDTH_FOR_ALL => 0,
             widest => widest.max("in/out".len()),
         };
         let gaps = if tokens > 0 { 3 } else { 2 } * GAP.len();
         let rest = whole.saturating_sub(took + tokens + gaps);
         let name = widest(|row| width(&row.before) + row.kind.len() + 1 + width(&row.name));
-        let name = name.clamp("span".len(), rest.saturating_sub(rest / 2).max("span".len()));
+        let most = (rest / 2).max(rest.saturating_sub(LEAST_BARS).min(NAME));
+        let name = name.clamp("span".len(), most.max("span".len()));
         Self {
             name,
             took,

@@ -42,7 +42,7 @@ const shortened = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` 
 /** What an entry shows, by its kind. */
 function parts(entry) {
   const who = { user: 'User', system: 'System', assistant: entry.agent ?? 'Assistant' }[entry.kind];
-  const time = element('time', {}, duration(entry.at) || '0');
+  const time = element('time', {}, duration(entry.at));
   const error = entry.error === null ? null : element('span', { class: 'error' }, entry.error);
   if (who) {
     const words = entry.text ?? '(the words are not in the trace)';

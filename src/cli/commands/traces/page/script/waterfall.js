@@ -4,6 +4,10 @@ const ROW = 28;
 const SPARE_ROWS = 8;
 /** Microseconds that can be zoomed in to. */
 const LEAST_VIEW = 20;
+/** Pixels between the moments on the ruler, at the least. */
+const TICK = 90;
+/** Microseconds of a second. */
+const SECOND = 1_000_000;
 /** Pixels that a pointer must be dragged for it to mean a stretch of time. */
 const DRAG = 6;
 
@@ -47,9 +51,10 @@ class View {
 
   /** Microseconds between the moments on the ruler, a round number for which there is room. */
   step(pixels) {
-    const least = (this.width * 90) / Math.max(pixels, 90);
-    const power = 10 ** Math.floor(Math.log10(least));
-    return [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least);
+    const least = (this.width * TICK) / Math.max(pixels, TICK);
+    const [unit, digits] = least > 30 * SECOND ? [60 * SECOND, [1, 2, 5, 10, 30, 60]] : [1, [1, 2, 5, 10]];
+    const power = 10 ** Math.max(Math.floor(Math.log10(least / unit)), 0);
+    return digits.map((digit) => digit * power * unit).find((step) => step >= least);
   }
 }
 
@@ -108,7 +113,9 @@ class Waterfall {
   }
 
   #zoomToSelected() {
-    const { start, end } = this.spans.all[this.selected];
+    const span = this.spans.all[this.selected];
+    if (!span) return;
+    const { start, end } = span;
     const margin = Math.max(((end ?? this.view.length) - start) / 10, LEAST_VIEW / 2);
     this.view.set(start - margin, (end ?? this.view.length) + margin);
   }
@@ -241,8 +248,9 @@ class Waterfall {
     const step = view.step(ruler.clientWidth);
     const ticks = [];
     for (let moment = Math.ceil(view.from / step) * step; moment < view.to; moment += step) {
-      const tick = element('span', {}, moment === 0 ? '0' : duration(moment));
-      tick.style.left = `${view.place(moment)}%`;
+      const place = view.place(moment);
+      const tick = element('span', {}, place < 92 ? duration(moment) : '');
+      tick.style.left = `${place}%`;
       ticks.push(tick);
     }
     ruler.replaceChildren(...ticks);
@@ -250,7 +258,7 @@ class Waterfall {
     this.grid.style.setProperty('--shift', `${(-ruler.clientWidth * view.from) / view.width}px`);
     byId('window').style.left = `${(100 * view.from) / view.length}%`;
     byId('window').style.width = `${(100 * view.width) / view.length}%`;
-    byId('view').textContent = `${duration(view.from) || '0'} – ${duration(view.to)}`;
+    byId('view').textContent = `${duration(view.from)} – ${duration(view.to)}`;
   }
 
   #row(index, row) {
