@@ -162,6 +162,6 @@ mod tests {
         assert_eq!(axis(3_000_000, 40), "╷0           ╷1.00 s      ╷2.00 s");
         assert_eq!(axis(100, 10), "╷0");
         assert_eq!(axis(0, 10), "╷0");
-        assert_eq!(axis(50 * MINUTE, 40), "╷0              ╷X");
+        assert_eq!(axis(50 * MINUTE, 40), "╷0                      ╷30 min");
     }
 }
