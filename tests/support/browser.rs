@@ -154,6 +154,14 @@ impl Browser {
         );
     }
 
+    /// A picture of what is in sight, as PNG.
+    pub fn screenshot(&self) -> Vec<u8> {
+        let picture = self.ask("GET", "/screenshot", &Value::Null);
+        base64_simd::STANDARD
+            .decode_to_vec(picture.as_str().unwrap())
+            .unwrap()
+    }
+
     /// What the page and the browser said on its console since it was asked last.
     pub fn console(&self) -> Vec<String> {
         self.log("browser")
