@@ -231,6 +231,36 @@ fn whatever_a_trace_says_is_text() {
 }
 
 #[test]
+fn of_a_long_trace_only_what_is_in_sight_is_made() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("long.jsonl");
+    let id = format!("trace_{}", "5".repeat(32));
+    let span = |number: u32| {
+        let at = format!("2026-01-02T03:{:02}:{:02}Z", number / 60, number % 60);
+        json!({"object": "trace.span", "id": format!("span_{number:024x}"), "trace_id": id, "parent_id": null,
+            "started_at": at, "ended_at": at, "error": null,
+            "span_data": {"type": "generation", "input": [{"role": "user", "content": format!("Turn {number}")}]},
+            "metadata": {"turn_ended_at": at}})
+        .to_string()
+    };
+    let lines: Vec<String> = (0..3_000).map(span).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let page = Page::of(file.to_str().unwrap());
+    let Some(browser) = page.opened() else { return };
+    let made = "document.querySelectorAll('.row, #conversation li, #turns tbody tr').length";
+    browser.wait_for(&format!("{made} < 600"), true);
+    browser.evaluate("document.getElementById('grid').focus()");
+    browser.press(&[END]);
+    browser.wait_for("document.querySelector('[aria-selected=true]')?.id", "span-2999");
+    browser.wait_for(
+        "document.querySelector('#conversation [aria-current] .text').textContent",
+        "Turn 2999",
+    );
+    browser.wait_for("document.querySelectorAll('.row').length < 100", true);
+    assert_quiet(&browser);
+}
+
+#[test]
 fn a_trace_without_spans_has_a_page() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("empty.jsonl");

@@ -171,12 +171,15 @@ impl Entry {
     }
 }
 
-/// What was said aloud by whom, with the span that tells so and what went wrong in it. Answers tell the same words.
-struct Spoken(HashMap<(Kind, String), VecDeque<(usize, Option<String>)>>);
+/// What was said aloud by whom, with the spans that tell so. Answers tell the same words.
+struct Spoken(HashMap<(Kind, String), VecDeque<Sound>>);
+
+/// A span that tells of words said aloud, and what went wrong in it.
+type Sound = (usize, Option<String>);
 
 impl Spoken {
     fn of(tree: &TraceTree) -> Self {
-        let mut spoken: HashMap<_, VecDeque<_>> = HashMap::new();
+        let mut spoken: HashMap<_, VecDeque<Sound>> = HashMap::new();
         for (place, node) in tree.nodes().iter().enumerate() {
             let Some(record) = node.record() else { continue };
             let (kind, words) = match &record.data {
@@ -196,7 +199,7 @@ impl Spoken {
     }
 
     /// Takes out the first span that tells of these words.
-    fn take(&mut self, kind: Kind, words: &str) -> Option<(usize, Option<String>)> {
+    fn take(&mut self, kind: Kind, words: &str) -> Option<Sound> {
         self.0.get_mut(&(kind, words.trim().to_owned()))?.pop_front()
     }
 }
