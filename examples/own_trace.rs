@@ -39,10 +39,7 @@ impl SpanProcessor for Printer {
     fn shutdown(&self, _limit: Duration) -> ShutdownReport {
         ShutdownReport {
             destination: "the terminal".to_owned(),
-            received: 0,
-            sent: 0,
-            dropped: 0,
-            losses: Vec::new(),
+            ..ShutdownReport::default()
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | [`protocol`] | the wire types of the Realtime API |
 //! | [`transport`] | opening the WebSocket, credentials, refusals, close reasons |
 //! | [`trace`] | traces, spans, their scope, batching and export |
-//! | [`file`] | TOML files that people write, and every mistake in them |
+//! | [`mod@file`] | TOML files that people write, and every mistake in them |
 //! | [`context`] | what a run knows, and the templates and conditions over it |
 //! | [`tool`] | what a model can call: the [`tool::Tool`] trait and its kinds |
 //! | [`agent`] | agents, agent files and their diagnostics, [`agent::ResolvedAgent`] |

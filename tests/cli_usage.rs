@@ -31,7 +31,7 @@ fn each_mistake_names_what_would_be_right() {
         ),
         (
             &["--simulate", "--trace", "file"],
-            "[possible values: openai, stdout, none]",
+            "expected openai, stdout, file=PATH or none",
         ),
         (
             &["--simulate", "--trace", "none", "--trace", "stdout"],
@@ -42,7 +42,14 @@ fn each_mistake_names_what_would_be_right() {
             "--trace-endpoint: ",
         ),
         (&["--simulate", "--trace-id", "7"], "`trace_` followed by 32"),
-        (&["--simulate", "--context", "novalue"], "expected KEY=VALUE"),
+        (
+            &["--simulate", "--context", "novalue"],
+            "expected KEY=VALUE or @FILE",
+        ),
+        (
+            &["--simulate", "--context", "@/no/such.json"],
+            "--context @/no/such.json: it can't be read: No such file",
+        ),
         (
             &["--simulate", "--context", "a=1", "--context", "a.b=1"],
             "`b` has no place there",

@@ -112,7 +112,11 @@ impl Rig {
 
 fn assert_adds_up(processor: &BatchProcessor, report: &ShutdownReport) {
     let counts = processor.counts();
-    assert_eq!(report.received, report.sent + report.dropped, "{report}");
+    assert_eq!(
+        report.received,
+        report.sent + report.kept + report.dropped,
+        "{report}"
+    );
     assert_eq!(
         report.dropped,
         report.losses.iter().map(|loss| loss.items).sum::<u64>(),

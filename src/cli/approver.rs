@@ -176,7 +176,7 @@ mod tests {
             (r#"{"type":"approve"}"#, "missing field `call_id`"),
             (
                 r#"{"type":"aprove","call_id":"c"}"#,
-                "unknown variant `aprove`, expected `approve` or `reject`",
+                "unknown variant `aprove`, expected `approve` or `reject` at line 1 column 16",
             ),
             (
                 r#"{"type":"approve","call_id":"c","allways":true}"#,

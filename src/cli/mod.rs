@@ -8,6 +8,7 @@
 mod approver;
 mod args;
 mod commands;
+mod context;
 mod conversation;
 mod duration;
 mod exit;

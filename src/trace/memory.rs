@@ -101,6 +101,7 @@ impl SpanProcessor for MemoryProcessor {
             sent: kept.received - kept.dropped,
             dropped: kept.dropped,
             losses,
+            ..ShutdownReport::default()
         }
     }
 }

@@ -63,7 +63,10 @@ pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
 pub use set::TraceSet;
 pub use span::Span;
-pub use store::{Delivery, Destination, RunContent, StoreLimits, StoredRun, TraceStore, UnreadableRun};
+pub use store::{
+    ClearOptions, Delivery, Destination, Earlier, LaneReport, Removed, RunContent, StoreLimits,
+    StoreProcessor, StoreProcessorBuilder, StoreReport, StoredRun, TraceStore, UnreadableRun,
+};
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
 pub use tree::{TraceTree, TreeNode, TreeSpan};

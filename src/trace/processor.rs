@@ -56,8 +56,9 @@ impl<P: SpanProcessor + ?Sized> SpanProcessor for Arc<P> {
 
 /// What became of everything a processor received. An item is a trace or a finished span.
 ///
-/// `received == sent + dropped`, and `dropped` is the sum over `losses`. `Display` gives one line for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `received == sent + kept + dropped`; `dropped` is the sum over `losses`, and `kept` over `postponements`. `Display`
+/// gives one line for a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Where the processor sends, as `openai`.
     pub destination: String,
@@ -65,13 +66,21 @@ pub struct ShutdownReport {
     pub received: u64,
     /// Items delivered.
     pub sent: u64,
+    /// Items that could not be delivered, and are kept in the store to be sent later.
+    pub kept: u64,
     /// Items lost.
     pub dropped: u64,
     /// Why items were lost.
     pub losses: Vec<Loss>,
+    /// Why items are kept for later.
+    pub postponements: Vec<Loss>,
+    /// How many batches the delivered items went in.
+    pub batches: u64,
+    /// How many of the delivered items are spans.
+    pub sent_spans: u64,
 }
 
-/// Items lost for one reason.
+/// Items that were lost, or are kept for later, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// Why, and what to do about it.
@@ -83,7 +92,7 @@ pub struct Loss {
 impl ShutdownReport {
     /// Whether everything received was delivered.
     pub fn is_complete(&self) -> bool {
-        self.dropped == 0
+        self.dropped == 0 && self.kept == 0
     }
 }
 
@@ -93,14 +102,20 @@ impl fmt::Display for ShutdownReport {
             destination,
             received,
             sent,
+            kept,
             dropped,
             losses,
+            postponements,
+            ..
         } = self;
         write!(f, "{destination}: {sent} of {received} trace items sent")?;
+        if *kept > 0 {
+            write!(f, ", {kept} kept for later")?;
+        }
         if *dropped > 0 {
             write!(f, ", {dropped} lost")?;
         }
-        for (number, Loss { reason, items }) in losses.iter().enumerate() {
+        for (number, Loss { reason, items }) in postponements.iter().chain(losses).enumerate() {
             write!(f, "{} {items}: {reason}", if number == 0 { ":" } else { ";" })?;
         }
         Ok(())
@@ -121,8 +136,7 @@ mod tests {
             destination: "openai".into(),
             received: 5,
             sent: 5,
-            dropped: 0,
-            losses: Vec::new(),
+            ..ShutdownReport::default()
         };
         assert_eq!(report.to_string(), "openai: 5 of 5 trace items sent");
         assert!(report.is_complete());
@@ -137,5 +151,16 @@ mod tests {
             "openai: 2 of 5 trace items sent, 3 lost: 1: a; 2: b"
         );
         assert!(!report.is_complete());
+        report = ShutdownReport {
+            kept: 1,
+            dropped: 2,
+            losses: vec![loss("b", 2)],
+            postponements: vec![loss("a", 1)],
+            ..report
+        };
+        assert_eq!(
+            report.to_string(),
+            "openai: 2 of 5 trace items sent, 1 kept for later, 2 lost: 1: a; 2: b"
+        );
     }
 }

@@ -91,6 +91,11 @@ impl TraceReader {
         }
     }
 
+    /// Takes spans of this trace to be of this very record.
+    pub(super) fn know(&mut self, trace: &Arc<TraceRecord>) {
+        self.traces.insert(trace.id, Arc::clone(trace));
+    }
+
     fn trace(&mut self, line: TraceLine) -> Arc<TraceRecord> {
         let record = Arc::new(TraceRecord {
             id: line.id,

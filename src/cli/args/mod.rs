@@ -14,7 +14,7 @@ use realtime_run::trace::TraceId;
 mod traces;
 
 use super::trace::TraceTarget;
-use super::{duration, pairs};
+use super::{context, duration, pairs};
 pub use traces::{HtmlArgs, ListArgs, ShowArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
@@ -130,9 +130,10 @@ pub struct AgentArgs {
     /// Whether agents answer in writing or aloud, with a transcript
     #[arg(long, value_name = "MODALITY")]
     pub modality: Option<Modality>,
-    /// A value of the context, over the file's: JSON or a string; `user.name=Ada` reaches into objects (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pairs::context)]
-    pub context: Vec<pairs::ContextValue>,
+    /// A value of the context, over the file's: JSON or a string; `user.name=Ada` reaches into objects. Or `@FILE`: a JSON
+    /// object that is merged into the context (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = context::flag)]
+    pub context: Vec<context::ContextFlag>,
     /// The tools of the starting agent on entry, instead of its own, as `a,b`; empty for none
     #[arg(long, value_name = "NAMES")]
     pub tools: Option<String>,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::approval::Approvals;
 use super::charge::Cause;
+use super::preparation::OnHandoff;
 use super::responses::Standing;
 use super::{Core, Output, ToolRun, tell};
 use crate::agent::{Callable, ResolvedAgent};
@@ -20,6 +21,9 @@ use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
 /// Calls that may run, or wait to be approved, at once; a model, or a server in its name, could otherwise make any number.
 const MAX_OPEN: usize = 256;
+
+/// What the span of a tool says that the end of the session cut off.
+pub(super) const UNFINISHED: &str = "The session ended before the tool had finished";
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -111,12 +115,24 @@ impl Calls {
     /// Ends the spans of what still runs or waits: the session is over.
     pub(super) fn give_up(&mut self, now: Timestamp) {
         for (_, mut running) in self.running.drain() {
-            running
-                .span
-                .set_error(SpanError::new("The session ended before the tool had finished"));
+            running.span.set_error(SpanError::new(UNFINISHED));
             running.span.finish_at(now);
         }
         self.approvals.give_up(now);
+    }
+}
+
+/// Tells in a call's span what came of it.
+pub(super) fn note_result(span: &mut Span, tool: &str, result: Result<&str, &str>) {
+    match result {
+        Err(error) => span.set_error(
+            SpanError::new("Error running tool").with_data(json!({"tool_name": tool, "error": error})),
+        ),
+        Ok(told) => span.update(|data| {
+            if let SpanData::Function { output, .. } = data {
+                *output = Some(told.to_owned());
+            }
+        }),
     }
 }
 
@@ -187,7 +203,7 @@ impl Core {
         );
         match agent.find(&call.name) {
             Some(Callable::Tool(_)) if self.calls.count() >= MAX_OPEN => {
-                let told = format!("The tool {} was not run: too many are open", call.name);
+                let told = format!("The tool {} was not run: too many calls are open", call.name);
                 self.refuse_call(&call, &item_id, "too_many_calls", "Too many open calls", told);
                 self.calls.serve(response_id);
             }
@@ -198,11 +214,16 @@ impl Core {
             Some(Callable::Handoff(handoff)) => {
                 let to = handoff.agent.clone();
                 let on_handoff = handoff.on_handoff.as_ref().map(|tool| {
-                    Box::new(ToolRun {
+                    let made = FunctionCall {
+                        name: tool.spec().name.clone(),
+                        ..call.clone()
+                    };
+                    let run = ToolRun {
                         tool: Arc::clone(tool),
                         call: self.tool_call(&agent, &call),
                         scope: self.charge.context(),
-                    })
+                    };
+                    Box::new(OnHandoff { made, run })
                 });
                 let cause = Cause::Call {
                     call_id: call.call_id,
@@ -266,7 +287,7 @@ impl Core {
     }
 
     /// The span of a call, under the agent in charge (span rule P3); `mcp_server` is the one that runs the tool.
-    fn function_span(&self, call: &FunctionCall, mcp_server: Option<&str>) -> Span {
+    pub(super) fn function_span(&self, call: &FunctionCall, mcp_server: Option<&str>) -> Span {
         let scope = self.charge.context();
         if !scope.is_recording() {
             return Span::noop();
@@ -310,16 +331,7 @@ impl Core {
             Ok(output) => output.into_text(),
             Err(error) => call.agent.tell_failure(tool, error.message()),
         };
-        match &error {
-            Some(error) => call.span.set_error(
-                SpanError::new("Error running tool").with_data(json!({"tool_name": tool, "error": error})),
-            ),
-            None => call.span.update(|data| {
-                if let SpanData::Function { output: told, .. } = data {
-                    *told = Some(output.clone());
-                }
-            }),
-        }
+        note_result(&mut call.span, tool, error.as_deref().map_or(Ok(&output), Err));
         self.end_call(call, output, error);
     }
 

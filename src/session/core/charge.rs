@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Core, CoreOptions, Output, Phase, ToolRun};
+use super::calls::UNFINISHED;
+use super::preparation::{OnHandoff, PREPARE_LIMIT, Preparation};
+use super::{Core, CoreOptions, Output, Phase};
 use crate::agent::{ResolveError, ResolvedAgent};
 use crate::protocol::{ApiError, ClientEvent, Id};
 use crate::session::{SessionError, SessionEvent};
-use crate::tool::{ToolError, ToolOutput};
 use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 
 /// How long the server may take to accept settings. One that says nothing is taken to have accepted: not all
@@ -20,8 +21,6 @@ use crate::trace::{Context, Span, SpanData, SpanError, Timestamp};
 pub(super) const SETTINGS_LIMIT: Duration = Duration::from_secs(5);
 /// How long another agent may take to be resolved, beside what its MCP servers may take to start.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
-/// How long what takes the input of a handoff may take: no answer is asked for meanwhile.
-const PREPARE_LIMIT: Duration = Duration::from_secs(120);
 /// Changes of agent that may wait at once.
 const MAX_WAITING: usize = 32;
 
@@ -43,10 +42,10 @@ pub(super) struct Charge {
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     Settled,
-    /// What runs before the handoff has been started, for which it has until then.
-    Preparing(Change, Timestamp),
+    /// The input of the handoff is being taken.
+    Preparing(Preparation),
     /// The new agent is being resolved, for which it has until then.
     Resolving(Change, Timestamp),
     /// The settings are sent; the server has until then to answer.
@@ -55,7 +54,7 @@ enum Stage {
 
 /// A change of agent that is wanted.
 #[derive(Debug)]
-struct Change {
+pub(super) struct Change {
     to: String,
     cause: Cause,
     /// The handoff's span, under the agent that was in charge when it was asked for (span rule P3).
@@ -73,7 +72,7 @@ pub(super) enum Cause {
         /// The agent as it was when that answer began. Each activation resolves anew, so it tells them apart.
         asked_by: Arc<ResolvedAgent>,
         /// What is to run before, with the model's input.
-        on_handoff: Option<Box<ToolRun>>,
+        on_handoff: Option<Box<OnHandoff>>,
     },
     /// The application asked (span rule L5).
     Application { ticket: u64 },
@@ -87,14 +86,11 @@ struct Update {
 }
 
 impl Change {
-    /// What is to run before it, in the scope of its span (span rule P4).
-    fn take_on_handoff(&mut self) -> Option<ToolRun> {
-        let Cause::Call { on_handoff, .. } = &mut self.cause else {
-            return None;
-        };
-        let run = *on_handoff.take()?;
-        let scope = self.span.context();
-        Some(ToolRun { scope, ..run })
+    fn take_on_handoff(&mut self) -> Option<OnHandoff> {
+        match &mut self.cause {
+            Cause::Call { on_handoff, .. } => on_handoff.take().map(|on_handoff| *on_handoff),
+            Cause::Application { .. } => None,
+        }
     }
 }
 
@@ -137,9 +133,8 @@ impl Charge {
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         match &self.stage {
-            Stage::Preparing(_, until) | Stage::Resolving(_, until) | Stage::Sent(_, _, until) => {
-                Some(*until)
-            }
+            Stage::Preparing(preparation) => Some(preparation.until),
+            Stage::Resolving(_, until) | Stage::Sent(_, _, until) => Some(*until),
             Stage::Settled => None,
         }
     }
@@ -167,9 +162,8 @@ impl Charge {
     pub(super) fn finish(&mut self, now: Timestamp, error: Option<SpanError>) {
         let under_way = match std::mem::replace(&mut self.stage, Stage::Settled) {
             Stage::Settled => None,
-            Stage::Preparing(change, _) | Stage::Resolving(change, _) | Stage::Sent(change, ..) => {
-                Some(change)
-            }
+            Stage::Preparing(preparation) => Some(preparation.give_up(now, UNFINISHED)),
+            Stage::Resolving(change, _) | Stage::Sent(change, ..) => Some(change),
         };
         for mut change in under_way.into_iter().chain(self.waiting.drain(..)) {
             change
@@ -186,7 +180,21 @@ impl Charge {
 
     /// Whether what runs under this call comes before a handoff.
     pub(super) fn is_preparing(&self, id: &str) -> bool {
-        matches!(&self.stage, Stage::Preparing(Change { cause: Cause::Call { call_id, .. }, .. }, _) if call_id == id)
+        matches!(&self.stage, Stage::Preparing(preparation) if preparation.is_for(id))
+    }
+
+    pub(super) fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    pub(super) fn take_preparation(&mut self) -> Option<Preparation> {
+        match std::mem::replace(&mut self.stage, Stage::Settled) {
+            Stage::Preparing(preparation) => Some(preparation),
+            other => {
+                self.stage = other;
+                None
+            }
+        }
     }
 
     /// Whether a handoff was asked for by an agent that is no longer in charge.
@@ -277,7 +285,7 @@ impl Core {
         self.start_next_change();
     }
 
-    fn start_next_change(&mut self) {
+    pub(super) fn start_next_change(&mut self) {
         while matches!(self.charge.stage, Stage::Settled) {
             let Some(mut change) = self.charge.waiting.pop_front() else {
                 return self.sequencer.hold(false);
@@ -288,43 +296,15 @@ impl Core {
             }
             self.sequencer.hold(true);
             match change.take_on_handoff() {
-                Some(run) => self.prepare(change, run),
+                Some(on_handoff) => self.prepare(change, on_handoff),
                 None => self.resolve_next(change),
             }
         }
     }
 
-    fn prepare(&mut self, change: Change, run: ToolRun) {
-        match run.tool.needs_approval(&run.call) {
-            Ok(false) => {
-                self.outputs.push_back(Output::RunTool(Box::new(run)));
-                self.charge.stage = Stage::Preparing(change, self.now + PREPARE_LIMIT);
-            }
-            Ok(true) => self.change_failed(
-                change,
-                "what takes its input needs approval, and no handoff waits for that",
-            ),
-            Err(error) => self.change_failed(change, error.message()),
-        }
-    }
-
-    fn resolve_next(&mut self, change: Change) {
+    pub(super) fn resolve_next(&mut self, change: Change) {
         self.resolve(change.to.clone());
         self.charge.stage = Stage::Resolving(change, self.now + self.resolve_limit());
-    }
-
-    /// What runs before a handoff has ended; if it failed, so has the handoff (span rule L6).
-    pub(super) fn on_prepared(&mut self, result: Result<ToolOutput, ToolError>) {
-        let Stage::Preparing(change, _) = std::mem::replace(&mut self.charge.stage, Stage::Settled) else {
-            return;
-        };
-        match result {
-            Ok(_) => self.resolve_next(change),
-            Err(error) => {
-                self.change_failed(change, error.message());
-                self.start_next_change();
-            }
-        }
     }
 
     pub(super) fn on_resolved(&mut self, result: Result<Arc<ResolvedAgent>, ResolveError>) {
@@ -393,8 +373,9 @@ impl Core {
             return;
         }
         match std::mem::replace(&mut self.charge.stage, Stage::Settled) {
-            Stage::Preparing(change, _) => {
+            Stage::Preparing(preparation) => {
                 let limit = PREPARE_LIMIT.as_secs();
+                let change = preparation.give_up(self.now, &format!("It took longer than {limit} s"));
                 self.change_failed(change, &format!("its input was not taken within {limit} s"));
                 self.start_next_change();
             }
@@ -449,7 +430,7 @@ impl Core {
     }
 
     /// The old agent keeps the charge (span rule L6).
-    fn change_failed(&mut self, change: Change, reason: &str) {
+    pub(super) fn change_failed(&mut self, change: Change, reason: &str) {
         let Change {
             to, cause, mut span, ..
         } = change;

@@ -86,7 +86,7 @@ impl std::fmt::Debug for ToolRun {
 pub(crate) struct CoreOptions {
     /// The starting agent.
     pub(crate) agent: String,
-    /// What the run knows, shared with its tools, which may change it.
+    /// What the run knows, shared with its tools, which may change it. Reading it waits for nothing but such a change.
     pub(crate) context: RunContext,
     /// The model named in the URL.
     pub(crate) model: String,

@@ -3,7 +3,11 @@
 //! In come traces and finished spans, from any thread, at the price of one short lock; out go batches, to one
 //! [`SpanExporter`]. Every item is counted as received before it is queued, and ends as sent or as dropped.
 
+mod accounts;
+mod backlog;
 mod queue;
+mod settle;
+mod shutdown;
 mod worker;
 
 use std::sync::Arc;
@@ -13,8 +17,11 @@ use std::time::Duration;
 use super::export::{Item, SpanExporter};
 use super::processor::{ShutdownReport, SpanProcessor};
 use super::record::{SpanRecord, TraceRecord};
-pub use queue::Counts;
-use queue::Queue;
+pub use accounts::Counts;
+pub(super) use backlog::{Backlog, Position, ReadBack, Settled};
+pub(super) use queue::Queue;
+pub(super) use shutdown::AFTER_SHUTDOWN;
+pub(super) use worker::{Patience, run};
 
 /// How much a [`BatchProcessor`] holds and when it exports.
 #[derive(Clone, Debug)]
@@ -45,7 +52,7 @@ impl Default for BatchConfig {
 }
 
 /// How long a processor that is dropped without [`SpanProcessor::shutdown`] takes to deliver what it holds.
-const DROP_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Collects traces and finished spans into batches for one exporter.
 ///
@@ -72,9 +79,13 @@ impl BatchProcessor {
     pub fn with_config(exporter: impl SpanExporter, config: BatchConfig) -> Self {
         let destination = exporter.name().to_owned();
         let worker = config.clone();
-        let start = move |queue: Arc<Queue>| spawn(exporter, queue, worker);
+        let start = move |queue: Arc<Queue>| {
+            let own = Arc::clone(&queue);
+            let work = || worker::run(Arc::new(exporter), own, worker, Patience::Endless);
+            spawn(queue, work)
+        };
         Self {
-            queue: Arc::new(Queue::new(destination, &config, Box::new(start))),
+            queue: Arc::new(Queue::new(destination, &config, None, Box::new(start))),
         }
     }
 
@@ -84,10 +95,10 @@ impl BatchProcessor {
     }
 }
 
-fn spawn(
-    exporter: impl SpanExporter,
+/// Starts the export thread of a queue, with a runtime of its own.
+pub(super) fn spawn<F: Future<Output = ()>>(
     queue: Arc<Queue>,
-    config: BatchConfig,
+    work: impl FnOnce() -> F + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("trace-export".into())
@@ -95,7 +106,7 @@ fn spawn(
             let fuse = Fuse(queue);
             match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {
-                    runtime.block_on(worker::run(exporter, Arc::clone(&fuse.0), config));
+                    runtime.block_on(work());
                     // Not a plain drop: that would wait for name lookups still under way.
                     runtime.shutdown_background();
                 }

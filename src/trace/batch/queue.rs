@@ -1,4 +1,4 @@
-//! The queue between the threads that finish spans and the one that exports them, with its accounts.
+//! The queue between the threads that finish spans and the one that exports them.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,84 +8,67 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::BatchConfig;
+use super::accounts::{Accounts, Counts};
+use super::backlog::{Backlog, Position};
+use super::shutdown::GRACE;
 use crate::trace::export::{ExportDeadline, Item};
-use crate::trace::processor::{Loss, ShutdownReport};
-
-/// What became of the items a [`BatchProcessor`](super::BatchProcessor) received.
-/// `received == sent + dropped + queued`, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Items received.
-    pub received: u64,
-    /// Items delivered.
-    pub sent: u64,
-    /// Items lost.
-    pub dropped: u64,
-    /// Items waiting or on their way.
-    pub queued: u64,
-}
 
 /// An item and its place in the order of reception.
-pub(super) type Numbered = (u64, Item);
+pub(in crate::trace) type Numbered = (u64, Item);
 
 /// Starts the worker's thread.
-pub(super) type Start = Box<dyn FnOnce(Arc<Queue>) -> std::io::Result<JoinHandle<()>> + Send>;
+pub(in crate::trace) type Start = Box<dyn FnOnce(Arc<Queue>) -> std::io::Result<JoinHandle<()>> + Send>;
 
-/// Different reasons for losses that are kept apart in the report; a back end with ever new messages must not
-/// make it grow.
-const REASONS: usize = 8;
-
-/// How long past its limit a shutdown lets the export thread say itself what it could not send.
-const GRACE: Duration = Duration::from_millis(250);
-
-pub(super) struct Queue {
-    destination: String,
+pub(in crate::trace) struct Queue {
+    pub(super) destination: String,
     capacity: usize,
     /// The share of the free capacity that, once used, calls the worker before its delay is over.
     early: f64,
+    /// Where what does not fit is read from.
+    pub(super) backlog: Option<Arc<dyn Backlog>>,
     state: Mutex<State>,
     /// Calls the worker.
-    wake: Notify,
+    pub(super) wake: Notify,
     /// Tells threads in `flush` that what they wait for is settled, and those in `shutdown` that all is over.
-    settled: Condvar,
+    pub(super) settled: Condvar,
     /// Tells the worker, and exporters between two tries, that shutdown has begun and when it must be over.
-    closing: watch::Sender<Option<tokio::time::Instant>>,
+    pub(super) closing: watch::Sender<Option<tokio::time::Instant>>,
 }
 
-struct State {
+pub(super) struct State {
     /// Items the worker has not taken yet.
-    incoming: Vec<Numbered>,
-    /// Items waiting, here or at the worker, and not on their way.
-    waiting: usize,
+    pub(super) incoming: Vec<Numbered>,
+    /// Items waiting in memory, here or at the worker, and not on their way.
+    pub(super) waiting: usize,
+    /// The items from here on did not fit, and are to be read back from the backlog.
+    pub(super) behind: Option<Position>,
+    /// Items with lower numbers are in the backlog.
+    pub(super) logged: u64,
+    /// Items of those that are not settled.
+    pub(super) logged_open: u64,
     /// The length of `incoming` at which the worker is called before its delay is over.
     early_at: usize,
-    counts: Counts,
-    losses: Vec<Loss>,
+    pub(super) accounts: Accounts,
     /// Every item received before this one is settled.
-    settled_below: u64,
+    pub(super) settled_below: u64,
     /// The lowest `settled_below` that a thread waits for; to wake it for every batch would cost more than the batch.
-    awaited: u64,
+    pub(super) awaited: u64,
     /// The worker was called for what is in `incoming`; a call per item would cost more than the item.
     called: bool,
     /// The worker is asked not to wait for its delay.
-    urgent: bool,
-    phase: Phase,
+    pub(super) urgent: bool,
+    pub(super) phase: Phase,
     /// The worker's thread; whoever shuts down joins it.
-    thread: Option<JoinHandle<()>>,
+    pub(super) thread: Option<JoinHandle<()>>,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// No item has come yet, so there is no worker.
     Unborn(Start),
     Running,
-    /// Everything is settled; what still comes is lost for this reason.
+    /// Everything is settled; what still comes is not delivered for this reason.
     Stopped(String),
 }
-
-/// Why items are lost that shutdown could not wait for.
-pub(super) const OUT_OF_TIME: &str = "shutdown ran out of time";
-/// Why items are lost that came too late.
-pub(super) const AFTER_SHUTDOWN: &str = "they came after shutdown";
 
 /// Why items are lost when there is no worker to be had.
 pub(super) fn not_started(error: &std::io::Error) -> String {
@@ -101,23 +84,58 @@ pub(super) struct Orders {
 }
 
 impl Queue {
-    pub(super) fn new(destination: String, config: &BatchConfig, start: Start) -> Self {
-        let capacity = config.queue_size.max(1);
+    /// A queue whose worker starts with the first item.
+    pub(in crate::trace) fn new(
+        destination: String,
+        config: &BatchConfig,
+        backlog: Option<Arc<dyn Backlog>>,
+        start: Start,
+    ) -> Self {
+        Self::with_phase(destination, config, backlog, Phase::Unborn(start))
+    }
+
+    /// A queue of what is left in a backlog: `open` of its `logged` items. The caller runs the worker.
+    pub(in crate::trace) fn of_backlog(
+        destination: String,
+        config: &BatchConfig,
+        backlog: Arc<dyn Backlog>,
+        (open, logged): (u64, u64),
+        first: Position,
+    ) -> Self {
+        let queue = Self::with_phase(destination, config, Some(backlog), Phase::Running);
+        let mut state = queue.state();
+        state.behind = (open > 0).then_some(first);
+        (state.logged, state.logged_open) = (logged, open);
+        state.accounts.counts.received = open;
+        state.accounts.counts.queued = open;
+        drop(state);
+        queue
+    }
+
+    fn with_phase(
+        destination: String,
+        config: &BatchConfig,
+        backlog: Option<Arc<dyn Backlog>>,
+        phase: Phase,
+    ) -> Self {
         let queue = Self {
             destination,
-            capacity,
+            capacity: config.queue_size.max(1),
             early: config.early_export,
+            backlog,
             state: Mutex::new(State {
                 incoming: Vec::new(),
                 waiting: 0,
+                behind: None,
+                logged: 0,
+                logged_open: 0,
                 early_at: 0,
-                counts: Counts::default(),
-                losses: Vec::new(),
+                accounts: Accounts::default(),
                 settled_below: 0,
                 awaited: u64::MAX,
                 called: false,
                 urgent: false,
-                phase: Phase::Unborn(start),
+                phase,
                 thread: None,
             }),
             wake: Notify::new(),
@@ -134,21 +152,20 @@ impl Queue {
         state.early_at = ((free as f64 * self.early) as usize).max(1);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        self.state().counts
+    pub(in crate::trace) fn counts(&self) -> Counts {
+        self.state().accounts.counts
     }
 
-    /// Takes an item in, or counts it as dropped.
-    pub(super) fn push(self: &Arc<Self>, item: Item) {
+    /// Takes in an item that is in no log, or counts it as dropped.
+    pub(in crate::trace) fn push(self: &Arc<Self>, item: Item) {
         let mut state = self.state();
-        let number = state.counts.received;
-        state.counts.received += 1;
-        state.counts.queued += 1;
-        if state.waiting >= self.capacity {
+        let number = state.receive();
+        // What is behind comes first: a trace may be among it.
+        if state.waiting >= self.capacity || state.behind.is_some() {
             let reason = format!("the queue of {} was full", self.capacity);
             return self.lose_one(state, reason);
         }
@@ -159,7 +176,38 @@ impl Queue {
         }
         state.incoming.push((number, item));
         state.waiting += 1;
-        let early = state.incoming.len() >= state.early_at && !state.urgent;
+        self.call(state);
+    }
+
+    /// Takes in items that are in the log, in its order. What does not fit is read back from there.
+    pub(in crate::trace) fn feed(self: &Arc<Self>, items: &[Item], place: impl Fn(usize) -> Position) {
+        let mut state = self.state();
+        self.start(&mut state);
+        let mut new = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let number = state.receive();
+            state.logged = number + 1;
+            state.logged_open += 1;
+            if let Phase::Stopped(reason) = &state.phase {
+                let reason = reason.clone();
+                if self.give_up(&mut state, &reason, (0, 1)) {
+                    new.push(reason);
+                }
+            } else if state.waiting >= self.capacity || state.behind.is_some() {
+                state.behind.get_or_insert_with(|| place(index));
+            } else {
+                state.incoming.push((number, item.clone()));
+                state.waiting += 1;
+            }
+        }
+        self.call(state);
+        self.log(&new);
+    }
+
+    /// Calls the worker, if it has to know.
+    fn call(&self, mut state: MutexGuard<'_, State>) {
+        let full = state.incoming.len() >= state.early_at || state.behind.is_some();
+        let early = full && !state.urgent;
         let call = early || !state.called;
         state.urgent |= early;
         state.called = true;
@@ -185,17 +233,29 @@ impl Queue {
     }
 
     fn lose_one(&self, mut state: MutexGuard<'_, State>, reason: String) {
-        let new = state.lose(&reason, 1);
+        let new = state.accounts.lose(&reason, 1);
         drop(state);
         self.log(new.then_some(&reason));
     }
 
+    /// Settles items that were not delivered: those in no log are lost, those in the log kept, if it keeps any. Says
+    /// whether the reason is new.
+    pub(super) fn give_up(&self, state: &mut State, reason: &str, (unlogged, logged): (u64, u64)) -> bool {
+        state.logged_open -= logged;
+        if self.backlog.as_ref().is_some_and(|backlog| backlog.keeps()) {
+            let new = state.accounts.lose(reason, unlogged);
+            state.accounts.keep(reason, logged) || new
+        } else {
+            state.accounts.lose(reason, unlogged + logged)
+        }
+    }
+
     /// Each reason once; the totals are in the report.
-    fn log(&self, reasons: impl IntoIterator<Item = impl AsRef<str>>) {
+    pub(super) fn log(&self, reasons: impl IntoIterator<Item = impl AsRef<str>>) {
         for reason in reasons {
             tracing::warn!(
                 destination = self.destination,
-                "trace items are lost: {}",
+                "trace items are not delivered: {}",
                 reason.as_ref()
             );
         }
@@ -208,7 +268,7 @@ impl Queue {
         self.wake.notified().await;
     }
 
-    pub(super) fn closing(&self) -> Option<tokio::time::Instant> {
+    pub(in crate::trace) fn closing(&self) -> Option<tokio::time::Instant> {
         *self.closing.borrow()
     }
 
@@ -219,8 +279,8 @@ impl Queue {
     pub(super) fn orders(&self) -> Orders {
         let state = self.state();
         Orders {
-            waiting: !state.incoming.is_empty(),
-            urgent: state.urgent,
+            waiting: !state.incoming.is_empty() || state.behind.is_some(),
+            urgent: state.urgent || state.behind.is_some(),
         }
     }
 
@@ -233,6 +293,23 @@ impl Queue {
         self.set_early_at(&mut state);
     }
 
+    /// Where to read back from, and for how many items there is room; only once all that fitted was taken.
+    pub(super) fn behind(&self) -> Option<(Position, usize)> {
+        let state = self.state();
+        let room = self.capacity.saturating_sub(state.waiting);
+        let position = state.behind.filter(|_| state.incoming.is_empty() && room > 0)?;
+        Some((position, room))
+    }
+
+    /// `items` items were read back; the next one is at `next`.
+    pub(super) fn caught_up(&self, items: usize, next: Position) {
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Stopped(_)) {
+            state.waiting += items;
+            state.behind = (next.number < state.logged).then_some(next);
+        }
+    }
+
     /// `items` items are on their way: they do not count against the capacity any more.
     pub(super) fn departed(&self, items: usize) {
         let mut state = self.state();
@@ -242,68 +319,12 @@ impl Queue {
         }
     }
 
-    /// `items` items are settled, less `losses` as sent. `first_open` is the first item the worker still holds.
-    pub(super) fn settle(&self, items: usize, losses: Vec<Loss>, first_open: Option<u64>) {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Stopped(_)) {
-            return; // Shutdown did not wait, and has counted these as lost.
-        }
-        let mut left = items as u64;
-        let mut new = Vec::new();
-        for Loss { reason, items } in losses {
-            let lost = items.min(left);
-            left -= lost;
-            if lost > 0 && state.lose(&reason, lost) {
-                new.push(reason);
-            }
-        }
-        state.counts.sent += left;
-        state.counts.queued -= left;
-        state.settled_below = first_open
-            .or_else(|| state.incoming.first().map(|(number, _)| *number))
-            .unwrap_or(state.counts.received);
-        let reached = state.settled_below >= state.awaited;
-        if reached {
-            state.awaited = u64::MAX;
-        }
-        drop(state);
-        if reached {
-            self.settled.notify_all();
-        }
-        self.log(&new);
-    }
-
-    /// Ends it: what is not settled is lost for `reason`. Says whether this call ended it.
-    pub(super) fn stop(&self, reason: &str) -> bool {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Stopped(_)) {
-            return false;
-        }
-        let open = state.counts.queued;
-        let new = open > 0 && state.lose(reason, open);
-        let left = std::mem::take(&mut state.incoming);
-        let later = if self.closing().is_some() {
-            AFTER_SHUTDOWN
-        } else {
-            reason
-        };
-        let phase = std::mem::replace(&mut state.phase, Phase::Stopped(later.to_owned()));
-        state.waiting = 0;
-        state.settled_below = u64::MAX;
-        drop(state);
-        // Outside the lock: an exporter that never ran goes here, with whatever its own drop does.
-        drop((left, phase));
-        self.settled.notify_all();
-        self.log(new.then_some(reason));
-        true
-    }
-
     // What the application calls.
 
     /// Waits until everything received so far is settled, for `limit` at most.
-    pub(super) fn flush(&self, limit: Duration) -> bool {
+    pub(in crate::trace) fn flush(&self, limit: Duration) -> bool {
         let mut state = self.state();
-        let target = state.counts.received;
+        let target = state.accounts.counts.received;
         if state.settled_below >= target {
             return true;
         }
@@ -324,81 +345,25 @@ impl Queue {
         true
     }
 
-    /// Has everything settled within `limit`, stops the worker, and reports.
-    pub(super) fn shutdown(&self, limit: Duration) -> ShutdownReport {
-        self.close(limit);
-        let state = self.state();
+    /// Waits until the worker has ended, or `limit` and a moment are over.
+    pub(super) fn wait_for_end(&self, limit: Duration) -> Option<JoinHandle<()>> {
         let running = |state: &mut State| matches!(state.phase, Phase::Running);
         let (mut state, _) = self
             .settled
-            .wait_timeout_while(state, limit.saturating_add(GRACE), running)
+            .wait_timeout_while(self.state(), limit.saturating_add(GRACE), running)
             .unwrap_or_else(PoisonError::into_inner);
-        let thread = state.thread.take();
-        drop(state);
-        // If this call has to end it, the exporter blocks its thread against its contract: then that is left behind.
-        let blocked = self.stop(OUT_OF_TIME);
-        if let Some(thread) =
-            thread.filter(|thread| !blocked && thread.thread().id() != std::thread::current().id())
-        {
-            let _ = thread.join();
-        }
-        self.report()
-    }
-
-    /// Tells the worker when it must be over; of several calls the earliest limit holds.
-    fn close(&self, limit: Duration) {
-        let now = tokio::time::Instant::now();
-        let deadline = now
-            .checked_add(limit)
-            .unwrap_or(now + Duration::from_secs(86_400));
-        self.closing.send_if_modified(|closing| {
-            let earlier = closing.is_none_or(|set| deadline < set);
-            if earlier {
-                *closing = Some(deadline);
-            }
-            earlier
-        });
-        self.wake.notify_one();
-    }
-
-    fn report(&self) -> ShutdownReport {
-        let state = self.state();
-        let Counts {
-            received,
-            sent,
-            dropped,
-            ..
-        } = state.counts;
-        ShutdownReport {
-            destination: self.destination.clone(),
-            received,
-            sent,
-            dropped,
-            losses: state.losses.clone(),
-        }
+        state.thread.take()
     }
 }
 
 impl State {
-    /// Moves queued items to the dropped ones. Says whether the reason is new.
-    fn lose(&mut self, reason: &str, items: u64) -> bool {
-        self.counts.queued -= items;
-        self.counts.dropped += items;
-        if let Some(loss) = self.losses.iter_mut().find(|loss| loss.reason == reason) {
-            loss.items += items;
-            return false;
-        }
-        let new = self.losses.len() < REASONS;
-        if new {
-            self.losses.push(Loss {
-                reason: reason.to_owned(),
-                items,
-            });
-        } else if let Some(last) = self.losses.last_mut() {
-            last.reason = "various reasons".to_owned();
-            last.items += items;
-        }
-        new
+    /// Counts an item, and gives its number.
+    fn receive(&mut self) -> u64 {
+        let counts = &mut self.accounts.counts;
+        let number = counts.received;
+        counts.received += 1;
+        counts.queued += 1;
+        number
     }
 }
 

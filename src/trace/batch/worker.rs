@@ -7,17 +7,33 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::BatchConfig;
-use super::queue::{AFTER_SHUTDOWN, Numbered, OUT_OF_TIME, Queue};
+use super::queue::{Numbered, Queue};
+use super::settle::Batch;
+use super::shutdown::{AFTER_SHUTDOWN, OUT_OF_TIME};
 use crate::trace::TraceId;
 use crate::trace::export::{ExportError, Item, SpanExporter};
-use crate::trace::processor::Loss;
 
-/// Runs until the queue is closed and everything is settled, or shutdown's time is over.
-pub(super) async fn run(exporter: impl SpanExporter, queue: Arc<Queue>, config: BatchConfig) {
+/// When a worker ends before its queue is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::trace) enum Patience {
+    /// Never: what can't be delivered now is no reason not to try what comes next.
+    Endless,
+    /// When a batch has to be kept for later: so would the next.
+    UntilKept,
+}
+
+/// Runs until the queue is closed and everything is settled, or shutdown's time is over, or its patience.
+pub(in crate::trace) async fn run(
+    exporter: Arc<impl SpanExporter>,
+    queue: Arc<Queue>,
+    config: BatchConfig,
+    patience: Patience,
+) {
     let mut worker = Worker {
-        exporter: Arc::new(exporter),
+        exporter,
         queue,
         config,
+        kept_because: None,
         buffer: Vec::new(),
         ready: VecDeque::new(),
         exports: JoinSet::new(),
@@ -30,16 +46,22 @@ pub(super) async fn run(exporter: impl SpanExporter, queue: Arc<Queue>, config: 
         let closing = worker.queue.closing();
         let now = Instant::now();
         if closing.is_some_and(|deadline| deadline <= now) {
-            break OUT_OF_TIME;
+            break OUT_OF_TIME.to_owned();
+        }
+        if patience == Patience::UntilKept
+            && let Some(reason) = worker.kept_because.take()
+        {
+            break reason;
         }
         due = orders.waiting.then(|| due.unwrap_or(now + worker.config.delay));
         if orders.urgent || closing.is_some() || due.is_some_and(|due| due <= now) {
             worker.take();
             due = None;
+            worker.catch_up();
         }
         worker.send();
         if closing.is_some() && worker.is_idle() {
-            break AFTER_SHUTDOWN;
+            break AFTER_SHUTDOWN.to_owned();
         }
         tokio::select! {
             () = worker.queue.called() => {}
@@ -52,7 +74,7 @@ pub(super) async fn run(exporter: impl SpanExporter, queue: Arc<Queue>, config: 
     while let Some(result) = worker.exports.try_join_next_with_id() {
         worker.settle(result);
     }
-    worker.queue.stop(left_because);
+    worker.queue.stop(&left_because);
 }
 
 /// Returns at the given moment; never, if there is none.
@@ -75,12 +97,13 @@ struct Worker<E> {
     in_flight: HashMap<Id, InFlight>,
     /// The traces on their way; their spans wait.
     unsettled: HashSet<TraceId>,
+    /// Why the last batch that could not be delivered is kept for later.
+    kept_because: Option<String>,
 }
 
 /// A batch on its way.
 struct InFlight {
-    first: u64,
-    items: usize,
+    numbers: Vec<u64>,
     traces: Vec<TraceId>,
 }
 
@@ -94,13 +117,37 @@ impl<E: SpanExporter> Worker<E> {
         self.ready.extend(self.buffer.drain(..));
     }
 
+    /// Reads back what did not fit into the queue, as much as can be sent soon.
+    fn catch_up(&mut self) {
+        let soon = self.config.batch_size.max(1) * self.config.in_flight.max(1);
+        while self.ready.len() < soon
+            && let Some((from, room)) = self.queue.behind()
+            && let Some(backlog) = &self.queue.backlog
+        {
+            match backlog.read(from, room.min(soon)) {
+                Ok(back) => {
+                    self.queue.caught_up(back.items.len(), back.next);
+                    self.ready.extend(back.items);
+                    self.queue.settle_damaged(&back.damaged, self.first_open());
+                }
+                Err(error) => {
+                    let reason = format!("the trace store can't be read: {error}");
+                    let in_flight: usize = self.in_flight.values().map(|batch| batch.numbers.len()).sum();
+                    let in_hand = (self.ready.len() + in_flight) as u64;
+                    self.queue.lose_backlog(&reason, in_hand, self.first_open());
+                }
+            }
+        }
+    }
+
     fn send(&mut self) {
         while self.in_flight.len() < self.config.in_flight.max(1) {
             let batch = self.next_batch();
-            let Some((first, _)) = batch.first() else { return };
+            if batch.is_empty() {
+                return;
+            }
             let entry = InFlight {
-                first: *first,
-                items: batch.len(),
+                numbers: batch.iter().map(|(number, _)| *number).collect(),
                 traces: traces(&batch),
             };
             self.unsettled.extend(&entry.traces);
@@ -150,11 +197,21 @@ impl<E: SpanExporter> Worker<E> {
             .traces
             .iter()
             .for_each(|trace| _ = self.unsettled.remove(trace));
-        let losses: Vec<Loss> = result.err().map_or_else(Vec::new, |error| error.losses);
-        let in_flight = self.in_flight.values().map(|batch| batch.first);
-        let ready = self.ready.front().map(|(number, _)| *number);
-        self.queue
-            .settle(batch.items, losses, in_flight.chain(ready).min());
+        let spans = (batch.numbers.len() - batch.traces.len()) as u64;
+        let batch = Batch {
+            numbers: batch.numbers,
+            spans,
+            result,
+        };
+        let kept_because = self.queue.settle(batch, self.first_open());
+        self.kept_because = kept_because.or(self.kept_because.take());
+    }
+
+    /// The first item that is here and not settled.
+    fn first_open(&self) -> Option<u64> {
+        let in_flight = self.in_flight.values().filter_map(|batch| batch.numbers.first());
+        let ready = self.ready.front().map(|(number, _)| number);
+        in_flight.chain(ready).min().copied()
     }
 }
 

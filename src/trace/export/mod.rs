@@ -62,7 +62,7 @@ pub trait SpanExporter: Send + Sync + 'static {
         None
     }
 
-    /// Delivers a batch. What it returns as lost counts as lost; all else counts as sent.
+    /// Delivers a batch. What it returns as lost counts as lost, unless a store keeps it; all else counts as sent.
     fn export(
         &self,
         batch: Vec<Item>,
@@ -77,16 +77,28 @@ pub struct ExportError {
     /// How many items, and why. Equal reasons are added up and reported once, so they hold nothing that differs from
     /// one batch to the next.
     pub losses: Vec<Loss>,
+    /// The destination will not take these items at any other time either, so that nothing is worth keeping. Otherwise
+    /// a processor with a store keeps the whole batch and has it sent again later.
+    pub is_final: bool,
 }
 
 impl ExportError {
-    /// `items` items lost for one reason.
+    /// `items` items not delivered for a reason that may pass, as a destination that can't be reached.
     pub fn new(reason: impl Into<String>, items: usize) -> Self {
         Self {
             losses: vec![Loss {
                 reason: reason.into(),
                 items: items as u64,
             }],
+            is_final: false,
+        }
+    }
+
+    /// `items` items that the destination has refused for what they are.
+    pub fn refused(reason: impl Into<String>, items: usize) -> Self {
+        Self {
+            is_final: true,
+            ..Self::new(reason, items)
         }
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{Timestamp, TraceId};
+use crate::trace::{SpanExporter, Timestamp, TraceId};
 
 /// What the header says the file is.
 const FORMAT: &str = "realtime-run traces";
@@ -31,6 +31,16 @@ pub struct Destination {
     pub exporter: String,
     /// Its endpoint, without credentials and query.
     pub endpoint: String,
+}
+
+impl Destination {
+    /// Where an exporter sends, if that is a place to send to later.
+    pub(super) fn of(exporter: &impl SpanExporter) -> Option<Self> {
+        Some(Self {
+            exporter: exporter.name().to_owned(),
+            endpoint: exporter.endpoint()?,
+        })
+    }
 }
 
 impl fmt::Display for Destination {
@@ -49,10 +59,12 @@ pub(super) struct Header {
     /// The program that wrote it, with its version.
     pub(super) program: String,
     pub(super) destinations: Vec<Destination>,
+    /// The file is only there until everything is delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) transient: bool,
 }
 
 impl Header {
-    #[allow(dead_code, reason = "its writer comes next")]
     pub(super) fn new(trace_id: TraceId, started_at: Timestamp, destinations: Vec<Destination>) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -61,6 +73,7 @@ impl Header {
             started_at,
             program: concat!("realtime-run ", env!("CARGO_PKG_VERSION")).to_owned(),
             destinations,
+            transient: false,
         }
     }
 
@@ -78,8 +91,8 @@ impl Header {
         }
         match version {
             VERSION => serde_json::from_str(line).map_err(|error| format!("its header is damaged: {error}")),
-            1.. => Err(format!("a newer realtime-run wrote it (format {version})")),
-            0 => Err(format!("an older realtime-run wrote it (format {version})")),
+            newer if newer > VERSION => Err(format!("a newer realtime-run wrote it (format {newer})")),
+            _ => Err(format!("an older realtime-run wrote it (format {version})")),
         }
     }
 }
@@ -117,7 +130,6 @@ impl<'a> Line<'a> {
 }
 
 /// The ranges that make up `numbers`, which are in order.
-#[allow(dead_code, reason = "its writer comes next")]
 pub(super) fn ranges(numbers: impl IntoIterator<Item = u64>) -> Ranges {
     let mut ranges = Ranges::new();
     for number in numbers {

@@ -1,17 +1,29 @@
 //! The store: a folder with a file for each traced run, from which nothing is lost and traces are looked at.
 //!
-//! In come traces and finished spans, through a processor; out go items to exporters, and whole runs to whoever
+//! In come traces and finished spans, through a [`StoreProcessor`]; out go items to exporters, and whole runs to whoever
 //! looks at them. A file is JSON lines (see `format`), only ever appended to; whoever writes to one holds its lock, which
 //! the system releases when the process ends, however it ends.
 
+mod backlog;
+mod bounds;
 mod format;
+mod intake;
+mod lane;
+mod leftover;
+mod log;
+mod names;
+mod processor;
 mod run;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bounds::{ClearOptions, Removed};
 pub use format::Destination;
+pub use lane::Earlier;
+pub use processor::{LaneReport, StoreProcessor, StoreProcessorBuilder, StoreReport};
 pub use run::{Delivery, RunContent, StoredRun, UnreadableRun};
 
 /// How the names of runs' files end.

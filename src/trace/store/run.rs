@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::format::{Destination, Header, Line, Mark, Ranges};
-use crate::trace::export::Item;
+use super::leftover::{Choice, Leftover};
+use crate::trace::batch::BatchConfig;
+use crate::trace::export::{Item, SpanExporter};
+use crate::trace::processor::ShutdownReport;
 use crate::trace::read::TraceReader;
 use crate::trace::{Timestamp, TraceId};
 
@@ -13,7 +17,7 @@ use crate::trace::{Timestamp, TraceId};
 #[derive(Clone, Debug)]
 pub struct StoredRun {
     path: PathBuf,
-    header: Header,
+    pub(super) header: Header,
 }
 
 /// A file in the store that no run can be read from.
@@ -91,6 +95,25 @@ impl StoredRun {
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
+    /// Sends what of this run is not yet at the exporter's destination: everything, if the run was not meant to go there.
+    /// It ends early when the destination can't take it now, or when `over` ends. `None` if nothing is left, or if a
+    /// process has the run in hand.
+    ///
+    /// # Errors
+    /// If the file can't be read, or the exporter has no [endpoint](SpanExporter::endpoint).
+    pub async fn resend(
+        &self,
+        exporter: &Arc<impl SpanExporter>,
+        over: impl Future<Output = ()>,
+    ) -> io::Result<Option<ShutdownReport>> {
+        let to = Destination::of(&**exporter).ok_or(io::ErrorKind::Unsupported)?;
+        let Some(left) = Leftover::open(&self.path, &to, Choice::Any)? else {
+            return Ok(None);
+        };
+        let config = BatchConfig::default();
+        Ok(Some(left.deliver(exporter, &config, over).await))
+    }
+
     /// Reads the whole file. That of a run that goes on is read as far as it is written.
     ///
     /// # Errors
@@ -104,7 +127,7 @@ impl StoredRun {
         lines.next()?; // the header
         while let Some((number, line)) = lines.next()? {
             match Line::read(line) {
-                Line::Mark(mark) => Account::enter(&mut accounts, mark),
+                Line::Mark(mark) => Account::enter(&mut accounts, &mark),
                 Line::Item(line) => {
                     items += 1;
                     let damage = match reader.read(line) {
@@ -131,7 +154,7 @@ impl StoredRun {
 
 /// What marks say of one destination.
 pub(super) struct Account {
-    destination: Destination,
+    pub(super) destination: Destination,
     sent: Ranges,
     refused: Ranges,
 }
@@ -154,18 +177,18 @@ impl Account {
     }
 
     /// Enters a mark into the account that it is about; into a new one, if need be.
-    fn enter(accounts: &mut Vec<Self>, mark: Mark) {
-        let (Mark::Sent { to, .. } | Mark::Refused { to, .. }) = &mark else {
+    pub(super) fn enter(accounts: &mut Vec<Self>, mark: &Mark) {
+        let (Mark::Sent { to, .. } | Mark::Refused { to, .. }) = mark else {
             return;
         };
         if !accounts.iter().any(|account| account.destination == *to) {
             accounts.push(Self::new(to));
         }
-        accounts.iter_mut().for_each(|account| account.take(&mark));
+        accounts.iter_mut().for_each(|account| account.take(mark));
     }
 
     /// Takes in a mark, if it is about this destination.
-    pub(super) fn take(&mut self, mark: &Mark) {
+    fn take(&mut self, mark: &Mark) {
         match mark {
             Mark::Sent { to, items } if *to == self.destination => self.sent.extend(items),
             Mark::Refused { to, items } if *to == self.destination => self.refused.extend(items),
@@ -187,7 +210,7 @@ impl Account {
         fates
     }
 
-    fn delivery(&self, items: u64) -> Delivery {
+    pub(super) fn delivery(&self, items: u64) -> Delivery {
         let fates = self.fates(items);
         let count = |fate| fates.iter().filter(|it| **it == fate).count() as u64;
         Delivery {
@@ -204,16 +227,19 @@ pub(super) struct Lines {
     reader: BufReader<File>,
     line: Vec<u8>,
     number: u64,
+    /// The bytes of all whole lines so far.
+    pub(super) offset: u64,
     /// The file does not end with a line break: its last line is not whole, and was not given.
     pub(super) torn: bool,
 }
 
 impl Lines {
-    fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             reader: BufReader::with_capacity(64 << 10, File::open(path)?),
             line: Vec::new(),
             number: 0,
+            offset: 0,
             torn: false,
         })
     }
@@ -225,6 +251,7 @@ impl Lines {
         match self.line.split_last() {
             Some((b'\n', line)) => {
                 self.number += 1;
+                self.offset += line.len() as u64 + 1;
                 // A line that is no text is none of ours; it keeps its number.
                 Ok(Some((self.number, std::str::from_utf8(line).unwrap_or_default())))
             }

@@ -35,12 +35,40 @@ fn the_input_of_a_handoff_is_taken_before_the_charge_passes() {
 }
 
 #[test]
-fn p4_what_takes_the_input_sees_the_span_of_the_handoff() {
+fn p3_p4_what_takes_the_input_has_a_span_under_the_agent_in_charge_and_sees_it() {
     let mut rig = handing_over();
     let inner = rig.runs[0].scope.span(SpanData::custom("inner"));
     inner.finish_at(rig.now);
+    rig.wait(ms(5));
+    rig.tool_done("call_1", "kept");
+    rig.updated();
     rig.command(Command::Close);
-    assert_eq!(rig.span("inner").parent_id, Some(rig.span("Triage → Billing").id));
+    let (record, triage) = (rig.span("record"), rig.span("Triage"));
+    assert_eq!(rig.span("inner").parent_id, Some(record.id));
+    assert_eq!(record.parent_id, Some(triage.id));
+    assert_eq!(record.duration(), Some(ms(5)));
+    let data = serde_json::to_value(&record.data).unwrap();
+    let told = json!({"type": "function", "name": "record", "input": r#"{"reason": "money"}"#, "output": "kept",
+        "mcp_data": null});
+    assert_eq!(data, told);
+}
+
+#[test]
+fn no_handoff_waits_for_approval() {
+    let handoff = Handoff::to("Billing").on_handoff(tool("record").approval(true));
+    let triage = Agent::new("Triage").handoff(handoff);
+    let mut rig = Rig::open_with(Agents::new(triage).with(Agent::new("Billing")));
+    rig.created("r1");
+    rig.call("r1", "call_1", "transfer_to_billing", "{}");
+    rig.done("r1");
+    let told = rig.sent[0]["item"]["output"].as_str().unwrap().to_owned();
+    assert!(told.contains("needs approval"), "{told}");
+    assert_eq!(rig.sent(), ["conversation.item.create", "response.create"]);
+    assert_eq!(
+        (rig.runs.len(), rig.errors()),
+        (0, vec!["handoff_failed".to_owned()])
+    );
+    assert!(rig.span("record").error.is_some());
 }
 
 #[test]
@@ -57,6 +85,8 @@ fn l6_an_input_that_is_refused_leaves_the_old_agent_in_charge() {
     rig.command(Command::Close);
     let error = rig.span("Triage → Billing").error.clone().unwrap();
     assert_eq!(error.message, "Handoff failed: no reason");
+    let error = rig.span("record").error.clone().unwrap();
+    assert_eq!(error.message, "Error running tool");
     assert!(rig.spans("Billing").is_empty());
 }
 
@@ -67,6 +97,8 @@ fn l6_an_input_that_is_not_taken_in_time_leaves_the_old_agent_in_charge() {
     assert_eq!(rig.errors(), ["handoff_failed"]);
     rig.tool_done("call_1", "too late");
     rig.command(Command::Close);
+    let error = rig.span("record").error.clone().unwrap();
+    assert_eq!(error.message, "It took longer than 120 s");
     assert!(rig.span("Triage → Billing").error.is_some());
     assert!(rig.spans("Billing").is_empty());
 }
@@ -77,6 +109,8 @@ fn a_session_may_end_while_an_input_is_taken() {
     rig.command(Command::Close);
     assert!(rig.ended);
     assert!(rig.span("Triage → Billing").error.is_some());
+    let error = rig.span("record").error.clone().unwrap();
+    assert_eq!(error.message, "The session ended before the tool had finished");
 }
 
 #[test]

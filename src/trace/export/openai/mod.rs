@@ -32,6 +32,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 ///   (`retry-after-ms`, `Retry-After`) or with growing waits; `x-should-retry` overrules. Redirects are not followed.
 /// - At OpenAI's own endpoint, spans are first made acceptable to it as the reference SDK does: fields over 100,000
 ///   bytes are cut, usage is brought into the form it knows, reasoning is left out. Elsewhere they go as they are.
+/// - What it answers with 400, 413 or 422 is refused for good; all else that fails is worth keeping for later.
 /// - Without a key, traces without their own are lost, and counted.
 pub struct OpenAiExporter {
     endpoint: Url,
@@ -115,26 +116,29 @@ impl OpenAiExporter {
     }
 
     /// Delivers one group, or says why not.
-    async fn deliver(&self, group: Group<'_>, deadline: &mut ExportDeadline) -> Result<(), String> {
+    async fn deliver(&self, group: Group<'_>, deadline: &mut ExportDeadline) -> Result<(), Undelivered> {
         let key = group
             .api_key
-            .ok_or("no API key: set OPENAI_API_KEY, or trace to somewhere else")?;
+            .ok_or_else(|| "no API key: set OPENAI_API_KEY, or trace to somewhere else".to_owned())?;
         let request = request::build(self.client().await?, self, key, &group.items)?;
         let mut tried = 0;
         loop {
             tried += 1;
             let Some(attempt) = request.try_clone() else {
-                return Err("the request cannot be sent".to_owned());
+                return Err("the request cannot be sent".to_owned().into());
             };
             let failure = match self.attempt(attempt, key).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
             let Some(asked) = failure.retry else {
-                return Err(failure.reason);
+                return Err(Undelivered {
+                    reason: failure.reason,
+                    is_refused: failure.is_refused,
+                });
             };
             if tried >= self.retry.tries {
-                return Err(format!("{}, after {tried} tries", failure.reason));
+                return Err(format!("{}, after {tried} tries", failure.reason).into());
             }
             tracing::debug!(
                 tried,
@@ -145,19 +149,18 @@ impl OpenAiExporter {
                 .sleep(self.retry.delay(tried, asked, fastrand::f64()))
                 .await
             {
-                return Err(format!(
-                    "{}, and shutdown left no time for another try",
-                    failure.reason
-                ));
+                let reason = format!("{}, and shutdown left no time for another try", failure.reason);
+                return Err(reason.into());
             }
         }
     }
 
     async fn attempt(&self, request: reqwest::Request, key: &Secret) -> Result<(), Failure> {
-        let client = self
-            .client()
-            .await
-            .map_err(|reason| Failure { reason, retry: None })?;
+        let client = self.client().await.map_err(|reason| Failure {
+            reason,
+            is_refused: false,
+            retry: None,
+        })?;
         let response = client
             .execute(request)
             .await
@@ -179,6 +182,7 @@ impl OpenAiExporter {
         };
         Err(Failure {
             reason: format!("{} answered {status}{code}{advice}", self.host()),
+            is_refused: matches!(status.as_u16(), 400 | 413 | 422),
             retry,
         })
     }
@@ -192,6 +196,7 @@ impl OpenAiExporter {
         };
         Failure {
             reason,
+            is_refused: false,
             retry: Some(None),
         }
     }
@@ -205,9 +210,26 @@ impl fmt::Debug for OpenAiExporter {
     }
 }
 
+/// Why a group was not delivered.
+struct Undelivered {
+    reason: String,
+    /// The endpoint refuses what is in it, at any time and from anybody.
+    is_refused: bool,
+}
+
+impl From<String> for Undelivered {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            is_refused: false,
+        }
+    }
+}
+
 /// Why a try failed.
 struct Failure {
     reason: String,
+    is_refused: bool,
     /// Whether another try is worth it, and after how long if the server said so.
     retry: Option<Option<Duration>>,
 }
@@ -223,16 +245,18 @@ impl SpanExporter for OpenAiExporter {
 
     async fn export(&self, batch: Vec<Item>, mut deadline: ExportDeadline) -> Result<(), ExportError> {
         let mut losses = Vec::new();
+        let mut is_final = true;
         for group in request::group_by_key(&batch, self.api_key.as_ref()) {
             let items = group.items.len() as u64;
-            if let Err(reason) = self.deliver(group, &mut deadline).await {
+            if let Err(Undelivered { reason, is_refused }) = self.deliver(group, &mut deadline).await {
                 losses.push(Loss { reason, items });
+                is_final &= is_refused;
             }
         }
         if losses.is_empty() {
             Ok(())
         } else {
-            Err(ExportError { losses })
+            Err(ExportError { losses, is_final })
         }
     }
 }
