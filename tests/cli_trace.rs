@@ -236,17 +236,16 @@ fn no_exporter_thread_runs_unless_there_is_something_to_export() {
         let mut child = Child::start(command);
         child.say("hi\n");
         child.wait_for_any("You said: hi");
-        let exports = || {
-            child
-                .threads()
-                .iter()
-                .any(|name| name.starts_with("trace-export"))
-        };
+        let runs = |thread: &str| child.threads().iter().any(|name| name.starts_with(thread));
         if expected {
-            cli::wait_until("the exporter's thread", exports);
+            cli::wait_until("the exporter's thread", || runs("trace-export"));
         } else {
-            assert!(!exports(), "{arguments:?}");
+            assert!(!runs("trace-export"), "{arguments:?}");
         }
+        assert!(
+            !arguments.contains(&"--no-tracing") || !runs("trace-"),
+            "nor any other"
+        );
         child.end_input();
         assert_eq!(child.wait().code, Some(0));
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use mcp::{echo, names};
 use realtime_run::tool::{McpHttp, McpServer, McpServers};
+use realtime_run::trace::{MemoryProcessor, SpanData, Tracer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,6 +126,33 @@ async fn converse(stream: TcpStream, answer: Answer, heads: Arc<Mutex<Vec<String
 async fn failure(http: McpHttp) -> String {
     let server = Arc::new(McpServer::new("docs", http));
     McpServers::new().tools(&server).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn p4_calls_tell_their_place_in_the_trace_unless_a_header_says_otherwise() {
+    let tracer = Tracer::builder().processor(MemoryProcessor::default()).build();
+    let trace = tracer.trace("t").start();
+    let span = trace.context().span(SpanData::function("echo"));
+    let place = span.context().traceparent().unwrap().to_string();
+    let own = |http: McpHttp| http.header("traceparent", "mine");
+    for (add, told) in [(None, place.as_str()), (Some(own), "mine")] {
+        let fake = Fake::start(serve).await;
+        let http = add.map_or_else(|| fake.http(), |add| add(fake.http()));
+        let (servers, server) = (McpServers::new(), Arc::new(McpServer::new("docs", http)));
+        let tools = servers.tools(&server).await.unwrap();
+        span.context().scope(echo(&tools, "traced")).await.unwrap();
+        echo(&tools, "not traced").await.unwrap();
+        servers.close().await;
+        let heads = fake.heads();
+        let place = format!("traceparent: {told}");
+        let tell = heads.iter().filter(|head| head.contains(&place)).count();
+        let any = heads.iter().filter(|head| head.contains("traceparent")).count();
+        assert_eq!(any, tell, "{heads:?}");
+        match told {
+            "mine" => assert_eq!(tell, heads.len(), "a header of the user's is on every request"),
+            _ => assert_eq!(tell, 1, "{heads:?}"),
+        }
+    }
 }
 
 #[tokio::test]

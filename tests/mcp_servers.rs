@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mcp::{Watched, call, echo, names, tools};
 use realtime_run::tool::{McpCommand, McpError, McpServer, McpServers, Tool};
+use realtime_run::trace::{MemoryProcessor, Span, SpanData, Tracer};
 use serde_json::{Value, json};
 
 /// Why the server can't be used.
@@ -188,6 +189,46 @@ async fn what_a_tool_says_went_wrong_is_for_the_model() {
     assert_eq!(
         call(&tools, "fail", json!({})).await.unwrap_err().message(),
         "No such city."
+    );
+    servers.close().await;
+}
+
+#[tokio::test]
+async fn p4_a_server_is_told_the_place_of_each_call_in_the_trace() {
+    let Some(watched) = Watched::new("docs", &["tools=env,meta"]) else {
+        return;
+    };
+    let (servers, server) = (McpServers::new(), Arc::new(watched.server()));
+    let tracer = Tracer::builder().processor(MemoryProcessor::default()).build();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = tracer
+        .trace("t")
+        .parent(parent.parse().unwrap(), Some("vendor=1".into()));
+    let trace = trace.start();
+    let agent = trace.context().span(SpanData::agent("Assistant"));
+    let tools = agent.context().scope(tools(&servers, &server)).await;
+    let told = |name: &'static str| {
+        let tools = &tools;
+        async move {
+            let told = call(tools, name, json!({})).await.unwrap();
+            serde_json::from_str::<Value>(&told).unwrap()
+        }
+    };
+    let place = |span: &Span| span.context().traceparent().unwrap().to_string();
+    for _ in 0..2 {
+        let span = agent.context().span(SpanData::function("meta"));
+        let meta = span.context().scope(told("meta")).await;
+        assert_eq!(meta["traceparent"], place(&span));
+        assert_eq!(meta["tracestate"], "vendor=1");
+    }
+    let environment = told("env").await;
+    assert_eq!(environment["TRACEPARENT"], place(&agent), "it was started there");
+    assert_eq!(environment["TRACESTATE"], "vendor=1");
+    let meta = told("meta").await;
+    assert_eq!(
+        meta.get("traceparent"),
+        None,
+        "nothing where nothing is recorded (span rule N1)"
     );
     servers.close().await;
 }

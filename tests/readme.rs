@@ -39,6 +39,10 @@ fn shell(line: &str, simulator: &str) -> Command {
             simulator.replace("ws://", "http://").replace("/realtime", ""),
         )
         .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            simulator.replace("ws://", "http://"),
+        )
+        .env(
             "OPENAI_AGENTS_DISABLE_TRACING",
             if line.contains("--trace") { "0" } else { "1" },
         );

@@ -248,6 +248,25 @@ fn the_last_run_is_shown_from_the_store() {
 }
 
 #[test]
+fn a_run_at_a_terminal_ends_by_saying_how_to_look_at_it() {
+    let agent = Agent::weather();
+    let end = |flags: &[&str]| {
+        let mut command = agent.command(["--simulate", "-m", "Hello"]);
+        command.args(flags).env("TERM", "xterm");
+        spawn_command(command, Some(20_000)).unwrap().exp_eof().unwrap()
+    };
+    assert!(end(&[]).contains("realtime-run traces show"));
+    let elsewhere = agent.path().with_file_name("elsewhere");
+    let spool = elsewhere.to_str().unwrap();
+    assert!(end(&["--spool", spool]).contains(&format!("traces show --spool {spool};")));
+    for without in ["--no-store", "--no-tracing", "-q", "--json"] {
+        assert!(!end(&[without]).contains("traces show"), "{without}");
+    }
+    let piped = agent.run(["--simulate", "-m", "Hello"]);
+    assert!(!piped.stderr.contains("traces show"), "{}", piped.stderr);
+}
+
+#[test]
 fn an_empty_store_has_nothing_to_show() {
     let folder = TempDir::new().unwrap();
     let mut command = program();

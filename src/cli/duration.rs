@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-/// Reads `30s`, `2m`, `500ms`, `1h 30m`, or a plain number of seconds.
+/// Reads `30s`, `2m`, `500ms`, `1h 30m`, `7d`, or a plain number of seconds.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let seconds = text.trim().parse().ok().map(Duration::try_from_secs_f64);
+    let (number, unit) = match text.trim().strip_suffix('d') {
+        Some(days) => (days, 86_400.0),
+        None => (text.trim(), 1.0),
+    };
+    let seconds = number
+        .parse()
+        .ok()
+        .map(|number: f64| Duration::try_from_secs_f64(number * unit));
     let parsed = match seconds {
         Some(duration) => duration.ok(),
         None => text
@@ -45,6 +52,8 @@ mod tests {
             ("10", 10_000),
             ("1h", 3_600_000),
             ("1m30s", 90_000),
+            ("7d", 604_800_000),
+            ("0.5d", 43_200_000),
         ];
         for (text, millis) in cases {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
@@ -65,6 +74,8 @@ mod tests {
             "1e99",
             "3 lightyears",
             "5x",
+            "d",
+            "-1d",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

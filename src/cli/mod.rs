@@ -21,6 +21,7 @@ mod printer;
 mod prompt;
 mod render;
 mod signals;
+mod size;
 mod slash;
 mod style;
 mod trace;

@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStdin};
 
 use super::limit::{Head, OUTPUT_LIMIT, Tail};
 use super::process_group::ProcessGroup;
-use super::program::{Program, STDERR_TAIL, drain};
+use super::program::{Program, STDERR_TAIL, drain, tell_place};
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 
 /// A tool that runs a program, without a shell.
@@ -17,7 +17,7 @@ use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 /// The program gets the arguments of the call as one line of JSON on stdin, which it may leave unread; what it
 /// writes to stdout, without line breaks at the end, is the answer. An exit code other than 0 is an error that quotes the
 /// end of stderr. A program that takes too long is ended, and so are the programs it started itself (on Unix);
-/// the same happens when the call is dropped.
+/// the same happens when the call is dropped. In a trace it finds the place of its call in `TRACEPARENT`.
 #[derive(Debug, Clone)]
 pub struct CommandTool {
     spec: ToolSpec,
@@ -101,7 +101,9 @@ impl Command {
     }
 
     fn start(&self) -> Result<Child, ToolError> {
-        let started = self.program.start(self.program.command());
+        let mut command = self.program.command();
+        tell_place(&mut command);
+        let started = self.program.start(command);
         started.map_err(|why| self.error(why))
     }
 

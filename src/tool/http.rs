@@ -6,7 +6,7 @@ use reqwest::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
 };
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -15,6 +15,7 @@ use super::limit::{Head, OUTPUT_LIMIT, Tail};
 use super::scrub::Scrub;
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
 use crate::context::{Template, Variables, render_encoded};
+use crate::trace::{Context, keys};
 
 /// How much of the end of an answer an error quotes, in bytes.
 const ANSWER_TAIL: usize = 2 * 1024;
@@ -36,7 +37,8 @@ pub enum SendArguments {
 ///
 /// The address is a template that knows the call's arguments as `args`, and the context; what it puts in is
 /// percent-encoded, and the host is never part of it. A status of 400 or more is an error that quotes the end of the
-/// answer. Headers may hold credentials: they are shown nowhere, and no redirect takes them to another host.
+/// answer. In a trace the request tells the place of its call (`traceparent`), unless it has such a header of its own.
+/// Headers may hold credentials: they are shown nowhere, and no redirect takes them to another host.
 #[derive(Clone)]
 pub struct HttpTool {
     spec: ToolSpec,
@@ -217,6 +219,9 @@ impl Request {
         let mut request = client
             .request(self.method.clone(), url.clone())
             .headers(self.headers.clone());
+        if !self.headers.contains_key(keys::TRACEPARENT) {
+            request = tell_place(request);
+        }
         if self.send_arguments == SendArguments::Body {
             if !self.headers.contains_key(CONTENT_TYPE) {
                 request = request.header(CONTENT_TYPE, "application/json");
@@ -283,6 +288,18 @@ impl Request {
         values.for_each(|value| scrub.hide(value));
         scrub.clean(text)
     }
+}
+
+/// Adds the current place in the trace, by the headers of W3C Trace Context; nothing where nothing is recorded.
+fn tell_place(mut request: RequestBuilder) -> RequestBuilder {
+    let place = Context::current();
+    if let Some(parent) = place.traceparent() {
+        request = request.header(keys::TRACEPARENT, parent.to_string());
+    }
+    if let Some(state) = place.tracestate() {
+        request = request.header(keys::TRACESTATE, state);
+    }
+    request
 }
 
 fn redirected(url: &Url, response: &Response) -> String {

@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::process_group::ProcessGroup;
+use crate::trace::Context;
 
 /// How much of the end of stderr is kept for errors to quote, in bytes.
 pub(super) const STDERR_TAIL: usize = 2 * 1024;
@@ -79,6 +80,19 @@ impl Program {
             _ => format!("can't start: there is no file {}", path.display()),
         }
     }
+}
+
+/// Tells a program the current place in the trace, by the variables that stand for the headers of W3C Trace Context.
+/// Where nothing is recorded it gets what it would get anyway (span rule N1).
+pub(super) fn tell_place(command: &mut Command) {
+    let place = Context::current();
+    let Some(parent) = place.traceparent() else { return };
+    command.env("TRACEPARENT", parent.to_string());
+    match place.tracestate() {
+        Some(state) => command.env("TRACESTATE", state),
+        // What this process was told belongs to another parent.
+        None => command.env_remove("TRACESTATE"),
+    };
 }
 
 /// Reads to the end, so that the program never waits for a reader.

@@ -7,6 +7,7 @@ use super::id::{SpanId, TraceId};
 use super::span::Span;
 use super::time::Timestamp;
 use super::tracer::ActiveTrace;
+use super::w3c::{self, Traceparent};
 
 tokio::task_local! {
     /// The place where the application's own spans go. Only recording contexts are ever put here (rule N3).
@@ -60,6 +61,19 @@ impl Context {
     /// The span this place is under; `None` directly under the trace, or in no trace.
     pub fn span_id(&self) -> Option<SpanId> {
         self.0.as_ref().and_then(|place| place.span)
+    }
+
+    /// This place as other systems know it, to be passed on to what works here: the value of a `traceparent` header.
+    /// None where nothing is recorded.
+    pub fn traceparent(&self) -> Option<Traceparent> {
+        let place = self.0.as_ref()?;
+        Some(Traceparent::of(&place.trace.record, place.span))
+    }
+
+    /// What the systems that this trace hangs under have to say, to be passed on with [`traceparent`](Self::traceparent):
+    /// the value of a `tracestate` header.
+    pub fn tracestate(&self) -> Option<&str> {
+        self.0.as_ref().and_then(|place| w3c::state(&place.trace.record))
     }
 
     /// Starts a span here, now. The new span is not made current; use its [`Span::context`] for that.

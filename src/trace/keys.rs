@@ -1,4 +1,4 @@
-//! Names of what spans tell in their metadata: what the fields of their kind have no place for.
+//! Names of what spans and traces tell in their metadata: what their fields have no place for.
 
 /// Of a function span: the model's id of the call.
 pub const CALL_ID: &str = "call_id";
@@ -17,3 +17,22 @@ pub const FIRST_CONTENT_AT: &str = "first_content_at";
 pub const INPUT_LEFT_OUT: &str = "input_messages_left_out";
 /// Of a transcription span: what transcribing cost.
 pub const USAGE: &str = "usage";
+/// Of a trace: the span of another system that it hangs under, as a W3C `traceparent`. The name of that header, too.
+pub const TRACEPARENT: &str = "traceparent";
+/// Of a trace that hangs under one: what the systems involved have to say, as a W3C `tracestate`. The name of that header,
+/// too.
+pub const TRACESTATE: &str = "tracestate";
+
+/// All of them: ids, times and counts, in which nothing is said.
+pub(super) const STRUCTURE: &[&str] = &[
+    CALL_ID,
+    APPROVAL,
+    APPROVAL_WAITED_MS,
+    RESPONSE_ID,
+    TURN_ENDED_AT,
+    FIRST_CONTENT_AT,
+    INPUT_LEFT_OUT,
+    USAGE,
+    TRACEPARENT,
+    TRACESTATE,
+];

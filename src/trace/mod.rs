@@ -9,7 +9,8 @@
 //! - A [`Context`] is a place in a trace: new spans hang under it. [`Context::scope`] makes it current for one
 //!   future, wherever that future runs (rule P4); a context that records nothing is never made current (N3).
 //! - What was written is read back as a [`TraceSet`], and looked at as a [`TraceTree`].
-//! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span.
+//! - [`TracerBuilder::include_content`] keeps what was said and done in the work out of every span;
+//!   [`TracerBuilder::redact`] keeps out what matches a pattern.
 //! - A [`Span`] is finished once: by [`Span::finish`] or by being dropped (L2).
 //!
 //! ```
@@ -42,25 +43,28 @@ mod memory;
 mod processor;
 mod read;
 mod record;
+mod redact;
 mod set;
 mod span;
 mod store;
 mod time;
 mod tracer;
 mod tree;
+mod w3c;
 
 pub use batch::{BatchConfig, BatchProcessor, Counts};
 pub use context::Context;
 pub use data::{AudioContent, SpanData, SpanError};
 pub use export::{
-    ExportDeadline, ExportError, InvalidEndpoint, Item, JsonLinesExporter, OpenAiExporter, RetryPolicy,
-    SpanExporter,
+    ExportDeadline, ExportError, InvalidEndpoint, InvalidOtlpConfig, Item, JsonLinesExporter, MAX_TRACES,
+    OpenAiExporter, OtlpConfig, OtlpExporter, RetryPolicy, SpanExporter,
 };
 pub use id::{InvalidId, SpanId, TraceId};
 pub use memory::MemoryProcessor;
 pub use processor::{Loss, ShutdownReport, SpanProcessor};
 pub use read::{TraceReader, UnreadableItem};
 pub use record::{JsonMap, SpanRecord, TraceRecord};
+pub use redact::{InvalidPattern, Redaction};
 pub use set::TraceSet;
 pub use span::Span;
 pub use store::{
@@ -70,3 +74,4 @@ pub use store::{
 pub use time::Timestamp;
 pub use tracer::{Trace, TraceBuilder, Tracer, TracerBuilder};
 pub use tree::{TraceTree, TreeNode, TreeSpan};
+pub use w3c::{InvalidTraceparent, Traceparent};

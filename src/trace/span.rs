@@ -39,13 +39,10 @@ impl Span {
     pub(super) fn start(
         trace: &Arc<ActiveTrace>,
         parent_id: Option<SpanId>,
-        mut data: SpanData,
+        data: SpanData,
         started_at: Timestamp,
     ) -> Self {
-        if !trace.includes_content() {
-            data.remove_content();
-        }
-        let record = Arc::new(SpanRecord {
+        let mut record = SpanRecord {
             id: SpanId::random(),
             trace: Arc::clone(&trace.record),
             parent_id,
@@ -54,7 +51,9 @@ impl Span {
             data,
             error: None,
             metadata: None,
-        });
+        };
+        trace.clean(&mut record);
+        let record = Arc::new(record);
         trace
             .processors()
             .iter()
@@ -121,9 +120,7 @@ impl Span {
         if let Some(Open { trace, mut record }) = self.0.take() {
             let ended = Arc::make_mut(&mut record);
             ended.ended_at = Some(ended_at().max(ended.started_at));
-            if !trace.includes_content() {
-                ended.remove_content();
-            }
+            trace.clean(ended);
             let processors = trace.processors();
             // A handle for each; the last one gets ours.
             let handles = repeat_n(record, processors.len());

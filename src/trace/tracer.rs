@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::id::TraceId;
+use super::keys;
 use super::processor::{ShutdownReport, SpanProcessor};
-use super::record::{JsonMap, TraceRecord};
+use super::record::{JsonMap, SpanRecord, TraceRecord};
+use super::redact::Redaction;
+use super::w3c::Traceparent;
 use crate::Secret;
 
 /// Starts traces and holds the processors that get what they record. Cheap to clone; clones share the processors.
@@ -21,6 +24,8 @@ struct Processors {
     all: Vec<Box<dyn SpanProcessor>>,
     /// Whether they get what was said and done in the work, or only names, times, usage and errors.
     include_content: bool,
+    /// What they don't get of it.
+    redaction: Redaction,
 }
 
 impl Tracer {
@@ -34,6 +39,7 @@ impl Tracer {
         TracerBuilder {
             processors: Vec::new(),
             include_content: true,
+            redaction: Redaction::default(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Tracer {
             workflow_name: workflow_name.into(),
             group_id: None,
             metadata: None,
+            parent: None,
             api_key: None,
         }
     }
@@ -103,6 +110,7 @@ impl fmt::Debug for Processors {
 pub struct TracerBuilder {
     processors: Vec<Box<dyn SpanProcessor>>,
     include_content: bool,
+    redaction: Redaction,
 }
 
 impl TracerBuilder {
@@ -120,13 +128,21 @@ impl TracerBuilder {
         self
     }
 
+    /// Sets what is taken out of spans and of the metadata of traces. It is taken out before any processor sees them, so
+    /// that no exporter can let it through.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// The tracer; without any processor, a disabled one.
     pub fn build(self) -> Tracer {
-        let Self {
-            processors: all,
-            include_content,
-        } = self;
-        Tracer((!all.is_empty()).then(|| Arc::new(Processors { all, include_content })))
+        let processors = Processors {
+            all: self.processors,
+            include_content: self.include_content,
+            redaction: self.redaction,
+        };
+        Tracer((!processors.all.is_empty()).then(|| Arc::new(processors)))
     }
 }
 
@@ -139,6 +155,7 @@ pub struct TraceBuilder {
     workflow_name: String,
     group_id: Option<String>,
     metadata: Option<JsonMap>,
+    parent: Option<(Traceparent, Option<String>)>,
     api_key: Option<Secret>,
 }
 
@@ -161,6 +178,16 @@ impl TraceBuilder {
         self
     }
 
+    /// Hangs this trace under a span of another system, with what the systems involved have to say (`tracestate`).
+    ///
+    /// The trace keeps its own id: two runs under one parent are two traces. Towards other systems (OTLP, and
+    /// [`Context::traceparent`]) it is part of the parent's trace. It is kept in the metadata, under
+    /// [`keys::TRACEPARENT`] and [`keys::TRACESTATE`].
+    pub fn parent(mut self, parent: Traceparent, state: Option<String>) -> Self {
+        self.parent = Some((parent, state));
+        self
+    }
+
     /// Has this trace exported with a key of its own instead of the exporter's.
     pub fn api_key(mut self, api_key: Secret) -> Self {
         self.api_key = Some(api_key);
@@ -172,11 +199,22 @@ impl TraceBuilder {
         let Some(processors) = self.processors else {
             return Trace::disabled();
         };
+        let mut metadata = self.metadata;
+        if let Some(metadata) = &mut metadata {
+            processors.redaction.fields(metadata, keys::STRUCTURE);
+        }
+        if let Some((parent, state)) = self.parent {
+            let metadata = metadata.get_or_insert_default();
+            metadata.insert(keys::TRACEPARENT.to_owned(), parent.to_string().into());
+            if let Some(state) = state {
+                metadata.insert(keys::TRACESTATE.to_owned(), state.into());
+            }
+        }
         let record = Arc::new(TraceRecord {
             id: self.id.unwrap_or_else(TraceId::random),
             workflow_name: self.workflow_name,
             group_id: self.group_id,
-            metadata: self.metadata,
+            metadata,
             api_key: self.api_key,
         });
         let trace = Arc::new(ActiveTrace { record, processors });
@@ -205,8 +243,19 @@ impl ActiveTrace {
         &self.processors.all
     }
 
-    pub(super) fn includes_content(&self) -> bool {
-        self.processors.include_content
+    /// Takes out of a span what no processor is to see.
+    pub(super) fn clean(&self, span: &mut SpanRecord) {
+        let Processors {
+            include_content,
+            redaction,
+            ..
+        } = &*self.processors;
+        if !include_content {
+            span.remove_content();
+        }
+        if !redaction.is_empty() {
+            redaction.span(span);
+        }
     }
 }
 

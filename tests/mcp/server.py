@@ -30,7 +30,9 @@ def send(message):
     sys.stdout.flush()
 
 
-def call(name, arguments):
+def call(name, arguments, meta):
+    if name == "meta":
+        return {"content": [], "structuredContent": meta}
     if name == "echo":
         return {"content": [{"type": "text", "text": "Echo: " + arguments.get("message", "")}]}
     if name == "env":
@@ -72,7 +74,7 @@ for line in sys.stdin:
         schema = {"type": "object", "properties": {"message": {"type": "string"}}}
         result = {"tools": [{"name": name, "description": f"Does {name}.", "inputSchema": schema} for name in tools]}
     elif method == "tools/call":
-        result = call(params["name"], params.get("arguments", {}))
+        result = call(params["name"], params.get("arguments", {}), params.get("_meta", {}))
     elif method == "ping":
         result = {}
     if result is not None and "id" in message:

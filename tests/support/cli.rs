@@ -40,7 +40,9 @@ pub fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_realtime-run"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        let changes_it = ["OPENAI_", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS"];
+        let changes_it = [
+            "OPENAI_", "OTEL_", "TRACE", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS",
+        ];
         if changes_it.iter().any(|prefix| name.starts_with(prefix)) {
             program.env_remove(name);
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -101,6 +101,8 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     arrived: Condvar,
     connections: Mutex<Vec<TcpStream>>,
+    /// Connections still to be cut off in the middle of a request.
+    cuts: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -120,6 +122,7 @@ impl Sink {
             requests: Mutex::default(),
             arrived: Condvar::new(),
             connections: Mutex::default(),
+            cuts: AtomicUsize::new(0),
             over: AtomicBool::new(false),
         });
         let acceptor = std::thread::spawn({
@@ -141,6 +144,12 @@ impl Sink {
     /// Answers one request after the other with these, and the last one from then on.
     pub fn sequence(answers: Vec<Answer>) -> Self {
         Self::start(move |number, _| answers[number.min(answers.len() - 1)].clone())
+    }
+
+    /// Cuts the next connections off when the head of a request and a little of its body were read.
+    pub fn cut(self, connections: usize) -> Self {
+        self.shared.cuts.store(connections, Ordering::SeqCst);
+        self
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -204,6 +213,16 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// Serves one connection until the client leaves it.
 fn serve(mut connection: TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let one_less = |cuts: usize| cuts.checked_sub(1);
+    if shared
+        .cuts
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+        .is_ok()
+    {
+        let _ = reader.fill_buf();
+        let _ = connection.shutdown(std::net::Shutdown::Both);
+        return;
+    }
     while let Some(request) = read_request(&mut reader) {
         let number = {
             let mut requests = shared.requests.lock().unwrap();

@@ -16,6 +16,7 @@ use crate::tool::{
     Approval, CommandTool, EndSessionTool, HttpTool, ManagedTool, McpServer, OutputTool, SendArguments, Tool,
     ToolSpec,
 };
+use crate::trace::Redaction;
 
 /// What was overlooked when the file was checked.
 pub(super) type Overlooked = Box<dyn std::error::Error>;
@@ -52,10 +53,13 @@ pub(super) fn build(
     if let Some(start) = content.start {
         agents.set_start(&start)?;
     }
+    let mut patterns = content.tracing.redact.iter();
+    let redact = patterns.try_fold(Redaction::default(), |all, pattern| all.pattern(pattern))?;
     let tracing = TracingSettings {
         workflow_name: content.tracing.workflow_name,
         group_id: content.tracing.group_id,
         metadata: content.tracing.metadata,
+        redact,
     };
     Ok(AgentFile { agents, tracing })
 }

@@ -8,6 +8,7 @@ use super::{mcp, parameters, tools};
 use crate::agent::names;
 use crate::file::{Content, Diagnostic, Node, misspelt, nearest, quoted, read_text};
 use crate::tool::EndSessionTool;
+use crate::trace::Redaction;
 
 /// What the checks found.
 #[derive(Default)]
@@ -29,6 +30,7 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
         checks.agent(name, agent);
     }
     checks.voices();
+    checks.redaction();
     for (name, tool) in section(root, "tools") {
         checks.findings.mistakes.extend(tools::check(name, tool));
     }
@@ -264,6 +266,19 @@ impl<'a> Checks<'a> {
     }
 
     /// A voice can't change once the model has spoken, so all agents need the same (protocol.md section 4).
+    fn redaction(&mut self) {
+        let patterns = self.root.at("/tracing/redact").map_or(&[][..], Node::items);
+        for node in patterns {
+            let Some(text) = node.text() else { continue };
+            if let Err(why) = text.value.parse::<Redaction>() {
+                let mistake = Diagnostic::at(node.span.clone(), format!("this can't be looked for: {why}"));
+                self.report(mistake.help(
+                    "patterns are regular expressions as the crate `regex` reads them, best between single quotes",
+                ));
+            }
+        }
+    }
+
     fn voices(&mut self) {
         let own = |agent: &'a Node| agent.get("voice");
         let shared = ["/session/audio/output/voice", "/session/voice"]

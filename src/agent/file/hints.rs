@@ -11,7 +11,7 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         ([], "model" | "voice" | "turn_detection" | "output_modalities") => {
             "all agents share it: put it under `[session]`"
         }
-        ([], "workflow_name" | "group_id" | "metadata") => "put it under `[tracing]`",
+        ([], "workflow_name" | "group_id" | "metadata" | "redact") => "put it under `[tracing]`",
         ([], "instructions") => "it belongs to an agent: put it under `[agents.NAME]`",
         (["tools", _], "timeout") => "did you mean `timeout_sec`?",
         (

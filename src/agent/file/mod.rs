@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use self::schema::FileContent;
 use super::Agents;
 use crate::file::{self, Diagnostic, Diagnostics, Environment, Form, Hints, Node};
+use crate::trace::Redaction;
 
 /// What an agent file holds.
 #[derive(Debug, Clone)]
@@ -42,6 +43,8 @@ pub struct TracingSettings {
     pub group_id: Option<String>,
     /// Anything else to keep with the trace.
     pub metadata: Map<String, Value>,
+    /// What is taken out of its spans.
+    pub redact: Redaction,
 }
 
 impl AgentFile {

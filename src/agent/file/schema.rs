@@ -57,6 +57,10 @@ pub(super) struct TracingSection {
     /// Anything else to keep with the trace.
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// Regular expressions whose matches are replaced by `[redacted]` in all that the trace tells of what was said and
+    /// done. What the server traces on its own is not reached by it.
+    #[serde(default)]
+    pub redact: Vec<String>,
 }
 
 /// One agent.

@@ -9,13 +9,13 @@ use clap::parser::ValueSource;
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ErrorKind,
 };
-use realtime_run::trace::TraceId;
+use realtime_run::trace::{Redaction, TraceId};
 
 mod traces;
 
 use super::trace::TraceTarget;
-use super::{context, duration, pairs};
-pub use traces::{HtmlArgs, ListArgs, ShowArgs, TracesArgs, TracesCommand};
+use super::{context, duration, pairs, size};
+pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -64,6 +64,10 @@ Environment:
   AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY    the server and the key
   OPENAI_AGENTS_DISABLE_TRACING                  as --no-tracing
   OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA     0 is --no-trace-content
+  REALTIME_RUN_SPOOL                             as --spool
+  OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _COMPRESSION, _TIMEOUT, _CERTIFICATE,
+  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES    where and how --trace otlp sends
+  TRACEPARENT, TRACESTATE                        the span of another system that the run hangs under
   NO_COLOR                                       as --color never
   RUST_LOG                                       what -v shows, by module";
 
@@ -108,6 +112,8 @@ pub struct RunArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub trace: TraceArgs,
+    #[command(flatten)]
+    pub keep: KeepArgs,
     #[command(flatten)]
     pub format: FormatArgs,
 }
@@ -180,16 +186,20 @@ pub struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
 pub struct TraceArgs {
-    /// Where traces go: openai, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set and
-    /// nothing is simulated, else none]
+    /// Where traces go: openai, otlp, stdout, file=PATH, or none (repeatable) [default: openai if OPENAI_API_KEY is set
+    /// and nothing is simulated, else none]
     ///
-    /// openai is the OpenAI traces endpoint, or --trace-endpoint. stdout and file=PATH get one JSON object per trace and
+    /// openai is the OpenAI traces endpoint, or --trace-endpoint. otlp is an OpenTelemetry collector or back end, by the
+    /// OTEL_EXPORTER_OTLP_ variables. stdout and file=PATH get one JSON object per trace and
     /// finished span, a line each; a file is appended to. Whatever is chosen, the span tree is shown.
     #[arg(long, value_name = "TARGET")]
     pub trace: Vec<TraceTarget>,
     /// Where `--trace openai` sends, instead of OpenAI
     #[arg(long, value_name = "URL")]
     pub trace_endpoint: Option<String>,
+    /// Fail with exit code 3 if not everything got to where --trace sends it
+    #[arg(long)]
+    pub trace_strict: bool,
     /// What the trace calls this kind of run [default: the agent file's, else `Agent workflow`]
     #[arg(long, value_name = "NAME")]
     pub workflow_name: Option<String>,
@@ -205,9 +215,31 @@ pub struct TraceArgs {
     /// Keep texts, arguments and outputs out of the trace; names, times, usage and errors stay
     #[arg(long)]
     pub no_trace_content: bool,
+    /// Replace what matches this regular expression by `[redacted]` in all that the trace tells of what was said and
+    /// done, beside the agent file's (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    pub redact: Vec<Redaction>,
     /// Trace nothing at all, here or on the server
     #[arg(long, env = "OPENAI_AGENTS_DISABLE_TRACING", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_tracing: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trace store")]
+pub struct KeepArgs {
+    /// The folder in which traces are kept, and wait until they are delivered [default: REALTIME_RUN_SPOOL, else
+    /// realtime-run in XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Keep no trace of this run, except until it is delivered
+    #[arg(long)]
+    pub no_store: bool,
+    /// How much the store may hold, as 64MiB or 500KiB; the oldest runs go first
+    #[arg(long, value_name = "SIZE", env = "REALTIME_RUN_STORE_SIZE", hide_env_values = true, value_parser = size::parse, default_value = "64MiB")]
+    pub store_size: u64,
+    /// How long a run is kept, as 7d or 12h
+    #[arg(long, value_name = "DURATION", env = "REALTIME_RUN_STORE_AGE", hide_env_values = true, value_parser = duration::parse, default_value = "7d")]
+    pub store_age: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,13 @@
 //! What can be asked of the traces that were kept.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use realtime_run::trace::TraceId;
+
+use crate::cli::duration;
+use crate::cli::trace::TraceTarget;
 
 #[derive(Debug, Args)]
 pub struct TracesArgs {
@@ -20,6 +25,10 @@ pub enum TracesCommand {
     Show(ShowArgs),
     /// Write a trace as a page for a browser, in one file that needs no network
     Html(HtmlArgs),
+    /// Send what could not be delivered
+    Resend(ResendArgs),
+    /// Remove runs, except those that go on
+    Clear(ClearArgs),
 }
 
 /// Which trace to look at.
@@ -47,7 +56,8 @@ pub struct HtmlArgs {
 pub struct StoreArgs {
     /// The folder of the trace store [default: REALTIME_RUN_SPOOL, else realtime-run in XDG_STATE_HOME or
     /// ~/.local/state]
-    #[arg(long, global = true, value_name = "DIR")]
+    // An id of its own: a global value reaches the arguments of a run as well, where it would be out of place.
+    #[arg(id = "store", long = "spool", global = true, value_name = "DIR")]
     pub spool: Option<PathBuf>,
 }
 
@@ -56,4 +66,30 @@ pub struct ListArgs {
     /// Print one JSON object per run
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResendArgs {
+    /// The traces [default: all of which something waits]
+    #[arg(value_name = "TRACE_ID")]
+    pub traces: Vec<TraceId>,
+    /// Send here only (repeatable); traces that are named are sent here even if they were not meant to be
+    #[arg(long, value_name = "TARGET")]
+    pub to: Vec<TraceTarget>,
+    /// Where `--to` sends, instead of where it would by default
+    #[arg(long, value_name = "URL", requires = "to")]
+    pub trace_endpoint: Option<String>,
+    /// How long it may take, as 30s or 2m [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClearArgs {
+    /// Only runs of which nothing waits to be sent
+    #[arg(long)]
+    pub delivered: bool,
+    /// Only runs of before that time, as 12h or 2d
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub older_than: Option<Duration>,
 }

@@ -22,7 +22,7 @@ use crate::cli::overrides;
 use crate::cli::pairs;
 use crate::cli::printer::Printer;
 use crate::cli::prompt::Prompt;
-use crate::cli::render::{Renderer, Text};
+use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::signals::Signals;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
@@ -46,12 +46,13 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     } else {
         printer.clone()
     };
-    let trace = RunTrace::start(&targets, &args.trace, &file.tracing, key, printer.output())?;
+    let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::broken)?;
+    let last_event = LastEvent::default();
     let run = Run {
         args,
         limits: Limits {
@@ -64,6 +65,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         destinations: targets.names(),
         traced: targets != Targets::Disabled,
         trace: &trace,
+        last_event: last_event.clone(),
         printer: &printer,
     };
     let mut signals = listen(&runtime)?;
@@ -78,8 +80,17 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     if !args.format.json {
         trace.show(&printer);
     }
-    trace.finish(&mut signals, &printer);
-    Ok(status)
+    let deliveries = trace.finish(&mut signals);
+    if !args.format.json {
+        deliveries.show(&printer);
+    }
+    deliveries.warn(&printer);
+    last_event.print(&deliveries, &printer);
+    let undelivered = args.trace.trace_strict && !deliveries.are_complete();
+    Ok(match status {
+        ExitStatus::Success if undelivered => ExitStatus::Failure,
+        status => status,
+    })
 }
 
 fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
@@ -127,6 +138,7 @@ struct Run<'a> {
     destinations: String,
     traced: bool,
     trace: &'a RunTrace,
+    last_event: LastEvent,
     printer: &'a Printer,
 }
 
@@ -172,7 +184,7 @@ impl Run<'_> {
             format!("at {}", endpoint.host())
         };
         let renderer = if json {
-            Renderer::Json
+            Renderer::Json(self.last_event.clone())
         } else {
             Renderer::Text(Text::new(server, self.destinations.clone()))
         };

@@ -9,6 +9,7 @@ use super::node::{self, Branches, Remark};
 use crate::cli::duration;
 use crate::cli::glyphs::Glyphs;
 use crate::cli::style::Paint;
+use crate::cli::trace::counted;
 
 /// Columns between columns.
 const GAP: &str = "  ";
@@ -121,10 +122,10 @@ fn heading(tree: &TraceTree, look: Look) -> String {
 
 fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {
     let records = || tree.nodes().iter().filter_map(TreeNode::record);
-    let mut facts = vec![counted(records().count(), "span")];
+    let mut facts = vec![counted(records().count() as u64, "span")];
     let errors = records().filter(|record| record.error.is_some()).count();
     if errors > 0 {
-        facts.push(counted(errors, "error"));
+        facts.push(counted(errors as u64, "error"));
     }
     if let Some((start, end)) = tree.started_at().zip(tree.ended_at()) {
         let whole = duration::show(end.saturating_duration_since(start));
@@ -143,10 +144,6 @@ fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {
         facts.push(format!("{output} out"));
     }
     facts
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The facts with commas between them, in lines of so many columns.

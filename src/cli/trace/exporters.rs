@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use realtime_run::Secret;
-use realtime_run::trace::{JsonLinesExporter, OpenAiExporter};
+use realtime_run::trace::{JsonLinesExporter, OpenAiExporter, OtlpConfig, OtlpExporter};
 
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
@@ -22,6 +22,15 @@ pub fn openai(endpoint: Option<&str>, key: Option<Secret>) -> Result<OpenAiExpor
         .api_key(key)
         .organization(variable("OPENAI_ORG_ID"))
         .project(variable("OPENAI_PROJECT_ID")))
+}
+
+/// To an OpenTelemetry collector, by the environment; to `endpoint`, if there is one.
+pub fn otlp(endpoint: Option<&str>) -> Result<OtlpExporter, Failure> {
+    let given = |name: &str| endpoint.filter(|_| name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let variable = |name: &str| given(name).map(str::to_owned).or_else(|| env::var(name).ok());
+    let config = OtlpConfig::from_variables(variable);
+    let config = config.context("--trace otlp").map_err(Failure::usage)?;
+    Ok(OtlpExporter::new(config))
 }
 
 /// To stdout, as JSON lines.

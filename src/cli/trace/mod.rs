@@ -1,6 +1,8 @@
 //! The trace of a run: where it goes, and how it gets there before the program ends.
 
-mod exporters;
+mod deliveries;
+pub mod exporters;
+mod pipeline;
 mod store;
 mod targets;
 
@@ -11,20 +13,24 @@ use std::time::Duration;
 use realtime_run::Secret;
 use realtime_run::agent::TracingSettings;
 use realtime_run::trace::{
-    BatchProcessor, JsonMap, MemoryProcessor, ShutdownReport, Trace, TraceTree, Tracer,
+    JsonMap, MemoryProcessor, Redaction, ShutdownReport, StoreProcessor, Trace, TraceTree, Traceparent,
+    Tracer,
 };
 use serde_json::Value;
 
+pub use deliveries::{Deliveries, counted};
+use pipeline::Pipeline;
 pub use store::open as open_store;
 pub use targets::{Targets, TraceTarget};
 
-use super::args::TraceArgs;
+use super::args::{KeepArgs, RunArgs, TraceArgs};
 use super::exit::Failure;
 use super::glyphs::Glyphs;
-use super::output::Output;
+use super::output::Stream;
 use super::printer::Printer;
 use super::render;
 use super::signals::Signals;
+use super::style::harmless;
 
 /// How long the exporters may take at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -39,22 +45,32 @@ pub struct RunTrace {
     pub trace: Trace,
     /// Keeps the spans for the tree at the end.
     memory: Arc<MemoryProcessor>,
+    /// Keeps them for later.
+    store: Option<Arc<StoreProcessor>>,
+    /// How the run can be looked at later, if it can.
+    hint: Option<String>,
 }
 
 impl RunTrace {
     /// Starts it.
     pub fn start(
         targets: &Targets,
-        args: &TraceArgs,
+        args: &RunArgs,
         file: &TracingSettings,
         key: Option<Secret>,
-        output: &Output,
+        printer: &Printer,
     ) -> Result<Self, Failure> {
         let memory = Arc::new(MemoryProcessor::default());
-        let tracer = match targets {
-            Targets::Disabled => Tracer::disabled(),
-            Targets::To(targets) => tracer(targets, args, key, output, &memory)?,
+        let Pipeline { tracer, store } = match targets {
+            Targets::Disabled => Pipeline::default(),
+            Targets::To(targets) => {
+                let given = args.trace.redact.iter().cloned();
+                let redaction = given.fold(file.redact.clone(), Redaction::and);
+                Pipeline::build(targets, args, redaction, key, printer, &memory)?
+            }
         };
+        let hint = store.is_some().then(|| hint(&args.keep)).flatten();
+        let args = &args.trace;
         let name = args.workflow_name.as_ref().or(file.workflow_name.as_ref());
         let mut trace = tracer.trace(name.map_or(WORKFLOW_NAME, String::as_str));
         if let Some(id) = args.trace_id {
@@ -67,14 +83,19 @@ impl RunTrace {
         if !metadata.is_empty() {
             trace = trace.metadata(metadata);
         }
+        if let Some(parent) = parent() {
+            trace = trace.parent(parent, env::var("TRACESTATE").ok());
+        }
         Ok(Self {
             trace: trace.start(),
             tracer,
             memory,
+            store,
+            hint,
         })
     }
 
-    /// Shows the span tree.
+    /// Shows the span tree, and tells a person at a terminal how to see more.
     pub fn show(&self, printer: &Printer) {
         for trace in self.memory.traces() {
             let tree = TraceTree::new(trace, self.memory.spans());
@@ -85,24 +106,23 @@ impl RunTrace {
         if dropped > 0 {
             printer.note(&format!("({dropped} earlier spans are not shown)"));
         }
-    }
-
-    /// Delivers what is left, and tells what could not be. A signal cuts it short.
-    pub fn finish(self, signals: &mut Signals, printer: &Printer) {
-        if !self.tracer.is_enabled() {
-            return;
-        }
-        for report in self.shutdown(signals) {
-            let stdout_gone = report.destination == "stdout" && printer.output().stdout_error().is_some();
-            if !report.is_complete() && report.destination != "memory" && !stdout_gone {
-                printer.warning(&losses(&report), None);
-            }
+        if let Some(hint) = self.hint.as_ref().filter(|_| Stream::Stderr.is_terminal()) {
+            printer.note(&printer.paint().dim(hint));
         }
     }
 
-    fn shutdown(self, signals: &mut Signals) -> Vec<ShutdownReport> {
+    /// Delivers what is left, and says what became of it. A signal cuts it short.
+    pub fn finish(self, signals: &mut Signals) -> Deliveries {
+        let reports = self.shutdown(signals);
+        match &self.store {
+            Some(store) => Deliveries::of_store(self.trace.id(), store.report()),
+            None => Deliveries::direct(self.trace.id(), reports),
+        }
+    }
+
+    fn shutdown(&self, signals: &mut Signals) -> Vec<ShutdownReport> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else {
+        let Some(runtime) = runtime.ok().filter(|_| self.tracer.is_enabled()) else {
             return self.tracer.shutdown(FLUSH_LIMIT);
         };
         let tracer = self.tracer.clone();
@@ -118,52 +138,27 @@ impl RunTrace {
     }
 }
 
-/// What could not be delivered, and why.
-fn losses(report: &ShutdownReport) -> String {
-    let ShutdownReport {
-        destination,
-        received,
-        dropped,
-        losses,
-        ..
-    } = report;
-    let reasons = losses.iter().map(|loss| loss.reason.as_str());
-    let reasons = reasons.collect::<Vec<_>>().join("; ");
-    format!("{dropped} of {received} trace items did not get to {destination}: {reasons}")
-}
-
-fn tracer(
-    targets: &[TraceTarget],
-    args: &TraceArgs,
-    key: Option<Secret>,
-    output: &Output,
-    memory: &Arc<MemoryProcessor>,
-) -> Result<Tracer, Failure> {
-    let mut tracer = Tracer::builder()
-        .include_content(!args.no_trace_content && environment_includes_content())
-        .processor(Arc::clone(memory));
-    for target in targets {
-        tracer = match target {
-            TraceTarget::Openai => {
-                let exporter = exporters::openai(args.trace_endpoint.as_deref(), key.clone())?;
-                tracer.processor(BatchProcessor::new(exporter))
-            }
-            TraceTarget::Stdout => tracer.processor(BatchProcessor::new(exporters::stdout(output))),
-            TraceTarget::File(path) => tracer.processor(BatchProcessor::new(exporters::file(path)?)),
-            TraceTarget::None => tracer,
-        };
-    }
-    Ok(tracer.build())
-}
-
-/// What the SDKs' variable says: content stays unless it is set to something other than yes.
-fn environment_includes_content() -> bool {
-    env::var("OPENAI_AGENTS_TRACE_INCLUDE_SENSITIVE_DATA")
+/// The span of another system that started this program, if there is one. What is none is passed over, as W3C Trace
+/// Context asks.
+fn parent() -> Option<Traceparent> {
+    let text = env::var("TRACEPARENT")
         .ok()
-        .is_none_or(|value| {
-            let value = value.trim().to_ascii_lowercase();
-            value.is_empty() || ["1", "true", "yes", "on"].contains(&value.as_str())
-        })
+        .filter(|text| !text.trim().is_empty())?;
+    text.parse()
+        .inspect_err(|error| tracing::warn!("TRACEPARENT is passed over: {error}"))
+        .ok()
+}
+
+/// How a run that is kept can be looked at.
+fn hint(args: &KeepArgs) -> Option<String> {
+    let spool = args
+        .spool
+        .as_ref()
+        .map(|dir| format!(" --spool {}", dir.display()));
+    let spool = spool.unwrap_or_default();
+    let hint =
+        format!("to scale: realtime-run traces show{spool}; as a page: realtime-run traces html{spool}");
+    (!args.no_store).then(|| harmless(&hint).into_owned())
 }
 
 /// The file's metadata, with the command line's over it.

@@ -14,12 +14,21 @@ use crate::cli::exit::Failure;
 pub enum TraceTarget {
     /// The OpenAI traces endpoint, or another that takes the same form.
     Openai,
+    /// An OpenTelemetry collector.
+    Otlp,
     /// JSON lines on stdout.
     Stdout,
     /// JSON lines at the end of a file.
     File(PathBuf),
     /// Nowhere.
     None,
+}
+
+impl TraceTarget {
+    /// Whether it is somewhere else, where it may not be possible to send to.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Openai | Self::Otlp)
+    }
 }
 
 impl FromStr for TraceTarget {
@@ -31,10 +40,11 @@ impl FromStr for TraceTarget {
             .map_or((text, None), |(kind, value)| (kind, Some(value)));
         match (kind, value) {
             ("openai", None) => Ok(Self::Openai),
+            ("otlp", None) => Ok(Self::Otlp),
             ("stdout", None) => Ok(Self::Stdout),
             ("file", Some(path)) if !path.is_empty() => Ok(Self::File(path.into())),
             ("none", None) => Ok(Self::None),
-            _ => Err("expected openai, stdout, file=PATH or none".to_owned()),
+            _ => Err("expected openai, otlp, stdout, file=PATH or none".to_owned()),
         }
     }
 }
@@ -43,6 +53,7 @@ impl fmt::Display for TraceTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Openai => f.write_str("openai"),
+            Self::Otlp => f.write_str("otlp"),
             Self::Stdout => f.write_str("stdout"),
             Self::File(path) => path.display().fmt(f),
             Self::None => f.write_str("none"),

@@ -6,6 +6,7 @@ use reqwest::{Client, StatusCode};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 
+use super::client::TracedClient;
 use super::server::McpHttp;
 use crate::tool;
 use crate::tool::scrub::Scrub;
@@ -18,7 +19,7 @@ const MAX_REDIRECTS: usize = 5;
 pub(super) fn transport(
     http: &McpHttp,
     scrub: &mut Scrub,
-) -> Result<StreamableHttpClientTransport<Client>, String> {
+) -> Result<StreamableHttpClientTransport<TracedClient>, String> {
     let mut config = StreamableHttpClientTransportConfig::with_uri(http.url.as_str());
     if let Some(variable) = &http.bearer_token_env_var {
         let token = std::env::var(variable)
@@ -34,7 +35,7 @@ pub(super) fn transport(
     }
     let client = client().map_err(|error| format!("can't be reached over HTTP: {error}"))?;
     Ok(StreamableHttpClientTransport::with_client(
-        client,
+        TracedClient(client),
         config.custom_headers(headers(http, scrub)?),
     ))
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod cause;
+mod client;
 mod connection;
 mod http;
 mod process;

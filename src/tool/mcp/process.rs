@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::server::McpCommand;
 use crate::tool::limit::Tail;
 use crate::tool::process_group::ProcessGroup;
-use crate::tool::program::{STDERR_TAIL, drain};
+use crate::tool::program::{STDERR_TAIL, drain, tell_place};
 
 /// How long a server may take to leave, once its stdin is closed and once more when it is asked to.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
@@ -68,6 +68,7 @@ impl Process {
                 .iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         );
+        tell_place(&mut prepared);
         prepared.envs(&command.environment);
         let mut child = program.start(prepared).map_err(|why| named(&why))?;
         let (Some(stdout), Some(stdin)) = (child.stdout.take(), child.stdin.take()) else {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, Tool as Listed};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData, RequestParamsMeta, Tool as Listed};
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::{McpServer, answer, cause};
 use crate::tool::scrub::Scrub;
 use crate::tool::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+use crate::trace::Context;
 
 /// The longest description that the Realtime API takes, in characters (protocol.md, limits).
 const MAX_DESCRIPTION: usize = 1024;
@@ -92,7 +93,15 @@ impl Way {
             return Err(ToolError::new("the arguments must be a JSON object"));
         };
         let limit = self.server.tool_timeout;
-        let params = CallToolRequestParams::new(name).with_arguments(arguments);
+        let mut params = CallToolRequestParams::new(name).with_arguments(arguments);
+        // By MCP's own rule for it (SEP-414), which holds for servers of any kind.
+        let place = Context::current();
+        if let Some(parent) = place.traceparent() {
+            params.set_traceparent(&parent.to_string());
+        }
+        if let Some(state) = place.tracestate() {
+            params.set_tracestate(state);
+        }
         match timeout(limit, self.peer.call_tool_once(params)).await {
             Ok(Ok(CallToolResponse::Complete(result))) => answer::output(result),
             Ok(Ok(_)) => Err(self.error("wants to go on in a way that is not supported here")),

@@ -47,6 +47,14 @@ impl Accounts {
         enter(&mut self.losses, reason, items)
     }
 
+    /// Moves sent items to the dropped ones. Says whether the reason is new.
+    pub(super) fn revoke(&mut self, reason: &str, items: u64) -> bool {
+        let items = items.min(self.counts.sent);
+        self.counts.sent -= items;
+        self.counts.dropped += items;
+        enter(&mut self.losses, reason, items)
+    }
+
     /// Moves queued items to those kept for later. Says whether the reason is new.
     pub(super) fn keep(&mut self, reason: &str, items: u64) -> bool {
         self.counts.queued -= items;

@@ -72,6 +72,22 @@ impl Queue {
         kept_because
     }
 
+    /// What was settled as sent turns out to be lost.
+    pub(super) fn revoke(&self, losses: Vec<Loss>) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Stopped(_)) {
+            return;
+        }
+        let mut new = Vec::new();
+        for Loss { reason, items } in losses {
+            if state.accounts.revoke(&reason, items) {
+                new.push(reason);
+            }
+        }
+        drop(state);
+        self.log(&new);
+    }
+
     /// Settles items of the log that can't be read any more.
     pub(super) fn settle_damaged(&self, numbers: &[u64], first_open: Option<u64>) {
         if numbers.is_empty() {

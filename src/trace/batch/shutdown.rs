@@ -53,6 +53,25 @@ impl Queue {
         }
     }
 
+    /// Returns when shutdown's time is over; it may become shorter meanwhile.
+    pub(super) async fn out_of_time(&self) {
+        let mut closing = self.closing.subscribe();
+        loop {
+            let deadline = *closing.borrow_and_update();
+            let over = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => return,
+                // The sender lives as long as this.
+                _ = closing.changed() => {}
+            }
+        }
+    }
+
     pub(in crate::trace) fn report(&self) -> ShutdownReport {
         self.state().accounts.report(&self.destination)
     }

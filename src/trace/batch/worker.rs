@@ -11,7 +11,7 @@ use super::queue::{Numbered, Queue};
 use super::settle::Batch;
 use super::shutdown::{AFTER_SHUTDOWN, OUT_OF_TIME};
 use crate::trace::TraceId;
-use crate::trace::export::{ExportError, Item, SpanExporter};
+use crate::trace::export::{ExportError, Item, MAX_TRACES, SpanExporter};
 
 /// When a worker ends before its queue is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(in crate::trace) async fn run(
         exports: JoinSet::new(),
         in_flight: HashMap::new(),
         unsettled: HashSet::new(),
+        seen: VecDeque::new(),
     };
     let mut due = None;
     let left_because = loop {
@@ -61,6 +62,7 @@ pub(in crate::trace) async fn run(
         }
         worker.send();
         if closing.is_some() && worker.is_idle() {
+            worker.finish().await;
             break AFTER_SHUTDOWN.to_owned();
         }
         tokio::select! {
@@ -97,6 +99,8 @@ struct Worker<E> {
     in_flight: HashMap<Id, InFlight>,
     /// The traces on their way; their spans wait.
     unsettled: HashSet<TraceId>,
+    /// The traces that were last sent of, for the exporter to finish.
+    seen: VecDeque<TraceId>,
     /// Why the last batch that could not be delivered is kept for later.
     kept_because: Option<String>,
 }
@@ -151,6 +155,7 @@ impl<E: SpanExporter> Worker<E> {
                 traces: traces(&batch),
             };
             self.unsettled.extend(&entry.traces);
+            self.note(&batch);
             self.queue.departed(batch.len());
             let items: Vec<Item> = batch.into_iter().map(|(_, item)| item).collect();
             let (exporter, deadline) = (Arc::clone(&self.exporter), self.queue.deadline());
@@ -158,6 +163,19 @@ impl<E: SpanExporter> Worker<E> {
                 .exports
                 .spawn(async move { exporter.export(items, deadline).await });
             self.in_flight.insert(export.id(), entry);
+        }
+    }
+
+    /// Takes note of what traces a batch is of.
+    fn note(&mut self, batch: &[Numbered]) {
+        for (_, item) in batch {
+            let id = item.trace_id();
+            if self.seen.back() != Some(&id) && !self.seen.contains(&id) {
+                if self.seen.len() == MAX_TRACES {
+                    self.seen.pop_front();
+                }
+                self.seen.push_back(id);
+            }
         }
     }
 
@@ -180,6 +198,18 @@ impl<E: SpanExporter> Worker<E> {
             .rev()
             .for_each(|item| self.ready.push_front(item));
         batch
+    }
+
+    /// Has the exporter deliver what it could only at the end.
+    async fn finish(&mut self) {
+        let traces: Vec<TraceId> = self.seen.drain(..).collect();
+        let finish = self.exporter.finish(traces, self.queue.deadline());
+        let losses = tokio::select! {
+            finished = finish => finished.err().map_or_else(Vec::new, |error| error.losses),
+            // How much it was, only the exporter knows.
+            () = self.queue.out_of_time() => ExportError::new(OUT_OF_TIME, 1).losses,
+        };
+        self.queue.revoke(losses);
     }
 
     fn settle(&mut self, result: Result<(Id, Result<(), ExportError>), JoinError>) {

@@ -10,12 +10,17 @@ use super::id::TraceId;
 use super::processor::Loss;
 use super::record::{SpanRecord, TraceRecord};
 
+mod http;
 mod json_lines;
 mod openai;
+mod otlp;
+mod retry;
 mod wire;
 
 pub use json_lines::JsonLinesExporter;
-pub use openai::{InvalidEndpoint, OpenAiExporter, RetryPolicy};
+pub use openai::{InvalidEndpoint, OpenAiExporter};
+pub use otlp::{InvalidOtlpConfig, OtlpConfig, OtlpExporter};
+pub use retry::RetryPolicy;
 
 /// What is exported: a trace that started, or a span that ended.
 ///
@@ -43,6 +48,9 @@ impl Item {
     }
 }
 
+/// Traces that an exporter has to know of at a time.
+pub const MAX_TRACES: usize = 256;
+
 /// Brings batches to one back end.
 ///
 /// The contract:
@@ -68,6 +76,18 @@ pub trait SpanExporter: Send + Sync + 'static {
         batch: Vec<Item>,
         deadline: ExportDeadline,
     ) -> impl Future<Output = Result<(), ExportError>> + Send;
+
+    /// Delivers what it could only at the end, if anything: called when all batches with items of these traces, or of
+    /// the last [`MAX_TRACES`] of them, are settled, and no more will come. What it returns as lost counts as lost, though
+    /// it was counted as sent before.
+    fn finish(
+        &self,
+        traces: Vec<TraceId>,
+        deadline: ExportDeadline,
+    ) -> impl Future<Output = Result<(), ExportError>> + Send {
+        let _ = (traces, deadline);
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What of a batch could not be delivered.

@@ -35,7 +35,7 @@ pub struct Destination {
 
 impl Destination {
     /// Where an exporter sends, if that is a place to send to later.
-    pub(super) fn of(exporter: &impl SpanExporter) -> Option<Self> {
+    pub fn of(exporter: &impl SpanExporter) -> Option<Self> {
         Some(Self {
             exporter: exporter.name().to_owned(),
             endpoint: exporter.endpoint()?,

@@ -1,8 +1,10 @@
 //! `realtime-run traces`: what can be done with the traces that were kept, a file for each.
 
+mod clear;
 mod html;
 mod list;
 mod page;
+mod resend;
 mod show;
 mod source;
 
@@ -18,5 +20,7 @@ pub fn traces(args: &TracesArgs, printer: &Printer) -> Result<ExitStatus, Failur
         TracesCommand::List(args) => list::list(&open_store(spool)?, args, printer),
         TracesCommand::Show(args) => show::show(args, spool, printer),
         TracesCommand::Html(args) => html::html(args, spool, printer),
+        TracesCommand::Resend(args) => resend::resend(&open_store(spool)?, args, printer),
+        TracesCommand::Clear(args) => clear::clear(&open_store(spool)?, args, printer),
     }
 }

@@ -3,22 +3,22 @@
 #[cfg(test)]
 mod golden;
 mod request;
-mod retry;
 mod sanitize;
 mod truncate;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Client;
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::http::{self, innermost};
+use super::retry::{self, Failure, RetryPolicy, Undelivered};
 use super::{ExportDeadline, ExportError, Item, SpanExporter};
 use crate::Secret;
 use crate::trace::processor::Loss;
 use request::Group;
-pub use retry::RetryPolicy;
 
 /// How much of an answer is read, and for how long: enough for the error's code, and for the connection to be used
 /// again. What matters is known by the status already.
@@ -58,7 +58,7 @@ impl OpenAiExporter {
     /// URL, or one with a user name or a password: the key is given with [`api_key`](Self::api_key).
     pub fn new(endpoint: Option<&str>) -> Result<Self, InvalidEndpoint> {
         Ok(Self {
-            endpoint: parse_endpoint(endpoint.unwrap_or(Self::ENDPOINT))?,
+            endpoint: http::endpoint(endpoint.unwrap_or(Self::ENDPOINT)).map_err(InvalidEndpoint)?,
             api_key: None,
             organization: None,
             project: None,
@@ -102,13 +102,12 @@ impl OpenAiExporter {
         self.endpoint.as_str().trim_end_matches('/') == Self::ENDPOINT
     }
 
-    /// The endpoint's host and port, for messages: a path or a query may hold what is nobody's business.
     fn host(&self) -> &str {
-        &self.endpoint[url::Position::BeforeHost..url::Position::AfterPort]
+        http::host(&self.endpoint)
     }
 
     async fn client(&self) -> Result<&Client, String> {
-        let build = || async { build_client(self.timeout) };
+        let build = || async { http::client(self.timeout, None) };
         self.client
             .get_or_try_init(build)
             .await
@@ -121,52 +120,31 @@ impl OpenAiExporter {
             .api_key
             .ok_or_else(|| "no API key: set OPENAI_API_KEY, or trace to somewhere else".to_owned())?;
         let request = request::build(self.client().await?, self, key, &group.items)?;
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            let Some(attempt) = request.try_clone() else {
-                return Err("the request cannot be sent".to_owned().into());
-            };
-            let failure = match self.attempt(attempt, key).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            };
-            let Some(asked) = failure.retry else {
-                return Err(Undelivered {
-                    reason: failure.reason,
-                    is_refused: failure.is_refused,
-                });
-            };
-            if tried >= self.retry.tries {
-                return Err(format!("{}, after {tried} tries", failure.reason).into());
+        let attempt = || {
+            let request = request.try_clone();
+            async move {
+                match request {
+                    Some(request) => self.attempt(request, key).await,
+                    None => Err(Failure::lasting("the request cannot be sent".to_owned())),
+                }
             }
-            tracing::debug!(
-                tried,
-                "traces were not delivered and will be sent again: {}",
-                failure.reason
-            );
-            if !deadline
-                .sleep(self.retry.delay(tried, asked, fastrand::f64()))
-                .await
-            {
-                let reason = format!("{}, and shutdown left no time for another try", failure.reason);
-                return Err(reason.into());
-            }
-        }
+        };
+        self.retry.run(deadline, attempt).await
     }
 
     async fn attempt(&self, request: reqwest::Request, key: &Secret) -> Result<(), Failure> {
-        let client = self.client().await.map_err(|reason| Failure {
-            reason,
-            is_refused: false,
-            retry: None,
-        })?;
+        let client = self.client().await.map_err(Failure::lasting)?;
         let response = client
             .execute(request)
             .await
-            .map_err(|error| self.no_answer(&error))?;
+            .map_err(|error| http::no_answer(self.host(), self.timeout, &error))?;
         let status = response.status();
-        let verdict = retry::judge(status, response.headers(), std::time::SystemTime::now());
+        let verdict = retry::judge(
+            status,
+            response.headers(),
+            retry::passes_at_openai,
+            SystemTime::now(),
+        );
         let code = request::error_code(response, key).await;
         let retry = match verdict {
             retry::Verdict::Delivered => return Ok(()),
@@ -182,23 +160,9 @@ impl OpenAiExporter {
         };
         Err(Failure {
             reason: format!("{} answered {status}{code}{advice}", self.host()),
-            is_refused: matches!(status.as_u16(), 400 | 413 | 422),
+            is_refused: retry::is_refusal(status),
             retry,
         })
-    }
-
-    fn no_answer(&self, error: &reqwest::Error) -> Failure {
-        let host = self.host();
-        let reason = if error.is_timeout() {
-            format!("{host} did not answer within {:?}", self.timeout)
-        } else {
-            format!("{host} could not be reached ({})", innermost(error))
-        };
-        Failure {
-            reason,
-            is_refused: false,
-            retry: Some(None),
-        }
     }
 }
 
@@ -208,30 +172,6 @@ impl fmt::Debug for OpenAiExporter {
             .field("host", &self.host())
             .finish_non_exhaustive()
     }
-}
-
-/// Why a group was not delivered.
-struct Undelivered {
-    reason: String,
-    /// The endpoint refuses what is in it, at any time and from anybody.
-    is_refused: bool,
-}
-
-impl From<String> for Undelivered {
-    fn from(reason: String) -> Self {
-        Self {
-            reason,
-            is_refused: false,
-        }
-    }
-}
-
-/// Why a try failed.
-struct Failure {
-    reason: String,
-    is_refused: bool,
-    /// Whether another try is worth it, and after how long if the server said so.
-    retry: Option<Option<Duration>>,
 }
 
 impl SpanExporter for OpenAiExporter {
@@ -259,37 +199,6 @@ impl SpanExporter for OpenAiExporter {
             Err(ExportError { losses, is_final })
         }
     }
-}
-
-fn parse_endpoint(text: &str) -> Result<Url, InvalidEndpoint> {
-    let url = Url::parse(text).map_err(|error| InvalidEndpoint(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(InvalidEndpoint(format!(
-            "`{}:` is not `http:` or `https:`",
-            url.scheme()
-        )));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidEndpoint("it has a user name or password in it".to_owned()));
-    }
-    Ok(url)
-}
-
-fn build_client(timeout: Duration) -> Result<Client, reqwest::Error> {
-    crate::tls::choose_provider();
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(timeout)
-        .build()
-}
-
-/// The cause at the bottom, as `Connection refused`; the layers above repeat the URL.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

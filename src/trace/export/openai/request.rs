@@ -11,6 +11,7 @@ use super::sanitize::{may_need_it, sanitize};
 use super::{ANSWER_BYTES, ANSWER_TIME, OpenAiExporter};
 use crate::Secret;
 use crate::trace::SpanRecord;
+use crate::trace::export::http::innermost;
 use crate::trace::export::{Item, wire};
 
 const USER_AGENT_VALUE: &str = concat!("realtime-run/", env!("CARGO_PKG_VERSION"));
@@ -50,7 +51,7 @@ pub(super) fn build(
         .headers(headers(exporter, key)?)
         .body(body)
         .build()
-        .map_err(|error| format!("no request could be made: {}", super::innermost(&error)))
+        .map_err(|error| format!("no request could be made: {}", innermost(&error)))
 }
 
 fn headers(exporter: &OpenAiExporter, key: &Secret) -> Result<HeaderMap, String> {

@@ -1,9 +1,11 @@
-//! Which answers are worth another try, and when.
+//! What is tried again, when, and how often.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+
+use super::ExportDeadline;
 
 /// How often a request is tried, and how long the exporter waits between two tries.
 #[derive(Clone, Debug)]
@@ -29,8 +31,44 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Tries until it works, it is no use, all tries are used up or shutdown leaves no time; then says why it did not.
+    pub(super) async fn run<T, F>(
+        &self,
+        deadline: &mut ExportDeadline,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Undelivered>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let Failure {
+                reason,
+                is_refused,
+                retry,
+            } = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            let Some(asked) = retry else {
+                return Err(Undelivered { reason, is_refused });
+            };
+            if tried >= self.tries {
+                return Err(format!("{reason}, after {tried} tries").into());
+            }
+            tracing::debug!(
+                tried,
+                "traces were not delivered and will be sent again: {reason}"
+            );
+            if !deadline.sleep(self.delay(tried, asked, fastrand::f64())).await {
+                return Err(format!("{reason}, and shutdown left no time for another try").into());
+            }
+        }
+    }
+
     /// The wait after try number `tried` (from 1), if the server `asked` for one or not. `jitter` is from 0 to 1.
-    pub(super) fn delay(&self, tried: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+    fn delay(&self, tried: u32, asked: Option<Duration>, jitter: f64) -> Duration {
         let doubled = || {
             let factor = 2_u32.saturating_pow(tried.saturating_sub(1));
             self.first_delay
@@ -39,6 +77,42 @@ impl RetryPolicy {
                 .mul_f64(1.0 + 0.1 * jitter)
         };
         asked.unwrap_or_else(doubled).min(self.max_delay)
+    }
+}
+
+/// Why something was not delivered.
+pub(super) struct Undelivered {
+    pub(super) reason: String,
+    /// The endpoint refuses what is in it, at any time and from anybody.
+    pub(super) is_refused: bool,
+}
+
+impl From<String> for Undelivered {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            is_refused: false,
+        }
+    }
+}
+
+/// Why a try failed.
+pub(super) struct Failure {
+    pub(super) reason: String,
+    /// The endpoint refuses what is in the request.
+    pub(super) is_refused: bool,
+    /// Whether another try is worth it, and after how long if the server said so.
+    pub(super) retry: Option<Option<Duration>>,
+}
+
+impl Failure {
+    /// One that another try would not mend.
+    pub(super) fn lasting(reason: String) -> Self {
+        Self {
+            reason,
+            is_refused: false,
+            retry: None,
+        }
     }
 }
 
@@ -51,23 +125,43 @@ pub(super) enum Verdict {
     Final,
 }
 
-/// Judges an answer. `now` is for a `Retry-After` that names a date.
-pub(super) fn judge(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Verdict {
+/// Judges an answer. `passes` tells which statuses pass with time, where the server itself does not say. `now` is for a
+/// `Retry-After` that names a date.
+pub(super) fn judge(
+    status: StatusCode,
+    headers: &HeaderMap,
+    passes: fn(StatusCode) -> bool,
+    now: SystemTime,
+) -> Verdict {
     if status.is_success() {
         return Verdict::Delivered;
     }
-    let retryable = status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429);
     let retry = match text(headers, "x-should-retry") {
         // A redirect leads elsewhere each time; the traces stay where they were told to go.
         _ if status.is_redirection() => false,
         Some("true") => true,
         Some("false") => false,
-        _ => retryable,
+        _ => passes(status),
     };
     match retry {
         true => Verdict::Retry(retry_after(headers, now)),
         false => Verdict::Final,
     }
+}
+
+/// Whether a status refuses what is in a request, and not who sends it, where or when.
+pub(super) fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 413 | 422)
+}
+
+/// The statuses that pass at the OpenAI endpoint, as its SDKs see it.
+pub(super) fn passes_at_openai(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429)
+}
+
+/// The statuses that pass by the OTLP specification ("Failures", OTLP/HTTP response).
+pub(super) fn passes_at_otlp(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
 
 /// The wait a server asks for: in milliseconds, in seconds, or until a date. What is no such thing, or over already,
@@ -104,6 +198,7 @@ mod tests {
         judge(
             StatusCode::from_u16(status).unwrap(),
             &headers.iter().map(header).collect(),
+            passes_at_openai,
             now,
         )
     }
