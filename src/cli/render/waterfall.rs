@@ -106,18 +106,15 @@ fn tokens(node: &TreeNode) -> Option<[u64; 2]> {
 fn heading(tree: &TraceTree, look: Look) -> String {
     let Look { width, glyphs, paint } = look;
     let trace = tree.trace();
-    let (id, name) = (trace.id.to_string(), node::words(&trace.workflow_name, glyphs));
-    let between = if cell::width(&id) + 1 + cell::width(&name) <= width {
-        " "
-    } else {
-        "\n"
+    let id = fit(&trace.id.to_string(), width, glyphs);
+    let name = fit(&node::words(&trace.workflow_name, glyphs), width, glyphs);
+    let between = match cell::width(&id) + 1 + cell::width(&name) {
+        _ if name.is_empty() => "",
+        both if both <= width => " ",
+        _ => "\n",
     };
-    format!(
-        "{}{between}{}\n{}\n",
-        paint.dim(&fit(&id, width, glyphs)),
-        paint.bold(&fit(&name, width, glyphs)),
-        wrapped(&facts(tree, glyphs), width),
-    )
+    let facts = wrapped(&facts(tree, glyphs), width);
+    format!("{}{between}{}\n{facts}\n", paint.dim(&id), paint.bold(&name))
 }
 
 fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {

@@ -21,6 +21,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/elements.js"),
     include_str!("script/words.js"),
     include_str!("script/spans.js"),
+    include_str!("script/view.js"),
     include_str!("script/waterfall.js"),
     include_str!("script/details.js"),
     include_str!("script/conversation.js"),

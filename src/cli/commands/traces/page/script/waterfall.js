@@ -2,61 +2,8 @@
 const ROW = 28;
 /** Rows beyond the edges that are there already when they are scrolled to. */
 const SPARE_ROWS = 8;
-/** Microseconds that can be zoomed in to. */
-const LEAST_VIEW = 20;
-/** Pixels between the moments on the ruler, at the least. */
-const TICK = 90;
-/** Microseconds of a second. */
-const SECOND = 1_000_000;
 /** Pixels that a pointer must be dragged for it to mean a stretch of time. */
 const DRAG = 6;
-
-/** What of the trace's time is in view. */
-class View {
-  constructor(length) {
-    this.length = Math.max(length, LEAST_VIEW);
-    this.all();
-  }
-
-  all() {
-    this.set(0, this.length);
-  }
-
-  set(from, to) {
-    const width = Math.min(Math.max(to - from, LEAST_VIEW), this.length);
-    this.from = Math.min(Math.max(from, 0), this.length - width);
-    this.to = this.from + width;
-  }
-
-  get width() {
-    return this.to - this.from;
-  }
-
-  /** Zooms by a factor; what is at `center`, a part of the width, stays there. */
-  zoom(factor, center = 0.5) {
-    const still = this.from + center * this.width;
-    const width = Math.min(this.width / factor, this.length);
-    this.set(still - center * width, still + (1 - center) * width);
-  }
-
-  /** Moves by a part of the width. */
-  move(part) {
-    this.set(this.from + part * this.width, this.to + part * this.width);
-  }
-
-  /** The place of a moment in percent, for moments far outside just outside. */
-  place(moment) {
-    return Math.min(Math.max((100 * (moment - this.from)) / this.width, -1), 101);
-  }
-
-  /** Microseconds between the moments on the ruler, a round number for which there is room. */
-  step(pixels) {
-    const least = (this.width * TICK) / Math.max(pixels, TICK);
-    const [unit, digits] = least > 30 * SECOND ? [60 * SECOND, [1, 2, 5, 10, 30, 60]] : [1, [1, 2, 5, 10]];
-    const power = 10 ** Math.max(Math.floor(Math.log10(least / unit)), 0);
-    return digits.map((digit) => digit * power * unit).find((step) => step >= least);
-  }
-}
 
 /** The rows of spans with their bars. Only rows in sight are in the document. */
 class Waterfall {
@@ -116,8 +63,7 @@ class Waterfall {
     const span = this.spans.all[this.selected];
     if (!span) return;
     const { start, end } = span;
-    const margin = Math.max(((end ?? this.view.length) - start) / 10, LEAST_VIEW / 2);
-    this.view.set(start - margin, (end ?? this.view.length) + margin);
+    this.view.show(start, end ?? this.view.length);
   }
 
   #key(event) {
