@@ -2,8 +2,9 @@
 //!
 //! The contract: hand every input to [`Core::handle`] with the time at which it came; after each, drain
 //! [`Core::poll_output`] until it gives nothing, and carry the outputs out in that order; come back with
-//! [`Input::Time`] at [`Core::deadline`] if nothing else came before. The core never awaits, locks, spawns, reads
-//! a clock or knows a socket, so any order of events can be played to it in a test.
+//! [`Input::Time`] at [`Core::deadline`] if nothing else came before. The core never awaits, spawns, reads a
+//! clock or knows a socket, so any order of events can be played to it in a test. Nor does it wait for a lock, but for
+//! the moment in which what the run knows is looked up, to tell whether a call must be approved.
 //!
 //! Spans are started and finished here, at the times of the inputs; a processor takes them without blocking.
 
