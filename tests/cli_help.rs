@@ -27,6 +27,8 @@ fn the_short_help() {
 fn the_help_of_the_commands() {
     insta::assert_snapshot!("check", stdout(&["check", "-h"]));
     insta::assert_snapshot!("simulate", stdout(&["simulate", "-h"]));
+    insta::assert_snapshot!("traces_resend", stdout(&["traces", "resend", "-h"]));
+    insta::assert_snapshot!("traces_clear", stdout(&["traces", "clear", "-h"]));
 }
 
 #[test]
