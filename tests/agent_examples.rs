@@ -66,11 +66,14 @@ async fn run_deciding(
     events
 }
 
-/// The tools that ran, with what the model was told, and the handoffs.
+/// The tools that ran and the guardrails that objected, with what the model was told, and the handoffs.
 fn deeds(events: &[SessionEvent]) -> Vec<String> {
     let deed = |event: &SessionEvent| match event {
         SessionEvent::ToolEnd { tool, output, .. } => Some(format!("{tool}: {output}")),
         SessionEvent::Handoff { from, to } => Some(format!("{from} → {to}")),
+        SessionEvent::Guardrail {
+            guardrail, message, ..
+        } => Some(format!("{guardrail}: {}", message.as_deref().unwrap_or_default())),
         SessionEvent::Error { error } => Some(format!("error: {error}")),
         _ => None,
     };
@@ -228,4 +231,24 @@ async fn the_agent_hangs_up_after_its_goodbye() {
         panic!("no end")
     };
     assert_eq!(*reason, EndReason::Closed);
+}
+
+#[tokio::test]
+async fn guardrails_cut_the_agent_off_and_stop_its_calls() {
+    let words = [
+        "My card is 4111 1111 1111 1111",
+        "Refund 50 euros",
+        "Refund 500 euros",
+    ];
+    let events = run(load("guardrails.toml"), &words).await;
+    let small = "Refunds of 100 euros and more are made by people. Say so.";
+    assert_eq!(
+        deeds(&events),
+        [
+            "no_card_numbers: Never say a card number. Apologise, and speak of the card by its last four digits.",
+            "refund: Paid 50 euros.",
+            &format!("small_refunds: {small}"),
+            &format!("refund: {small}"),
+        ]
+    );
 }

@@ -30,6 +30,18 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ),
     ("tool_start", &["agent", "tool", "call_id", "arguments"]),
     ("tool_end", &["agent", "tool", "call_id", "output", "error"]),
+    (
+        "guardrail",
+        &[
+            "guardrail",
+            "agent",
+            "where",
+            "message",
+            "response_id",
+            "tool",
+            "call_id",
+        ],
+    ),
     ("handoff", &["from", "to"]),
     ("history_added", &["item"]),
     ("history_updated", &["item"]),
@@ -37,6 +49,7 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("usage", &["response_id", "usage"]),
     ("turn_end", &["status", "reason"]),
     ("error", &["error"]),
+    ("warning", &["message"]),
     ("raw_server_event", &["event"]),
     ("raw_client_event", &["event"]),
     (
@@ -133,6 +146,32 @@ fn events_tell_what_happened() {
     let deltas = events.iter().filter(|event| event["type"] == "text_delta");
     let words: String = deltas.map(|event| event["delta"].as_str().unwrap()).collect();
     assert_eq!(words, r#"get_weather says: {"sky":"clear","celsius":21}"#);
+}
+
+#[test]
+fn the_objection_of_a_guardrail_is_an_event_and_may_be_the_end() {
+    for (on_trip, code, end) in [("reject", 0, "closed"), ("stop", 3, "guardrail")] {
+        let agent = Agent::new(&format!(
+            "output_guardrails = ['polite']\n[agents.A]\ninstructions = 'Talk.'\n\
+             [guardrails.polite]\npattern = 'damn'\non_trip = '{on_trip}'\nmessage = 'Be kind.'"
+        ));
+        let outcome = agent.run(["--simulate", "--json", "-m", "damn it"]);
+        assert_eq!(outcome.code, Some(code));
+        outcome.json().iter().for_each(assert_documented);
+        let events = outcome.json();
+        let find = |kind: &str| events.iter().find(|event| event["type"] == kind).unwrap();
+        let guardrail = find("guardrail");
+        assert_eq!(
+            (
+                &guardrail["guardrail"],
+                &guardrail["where"],
+                &guardrail["message"]
+            ),
+            (&"polite".into(), &"output".into(), &"Be kind.".into())
+        );
+        assert!(guardrail["response_id"].is_string());
+        assert_eq!(find("session_end")["reason"]["kind"], end);
+    }
 }
 
 #[test]

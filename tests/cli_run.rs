@@ -231,3 +231,32 @@ fn logs_are_off_unless_asked_for() {
     assert!(loud.stderr.contains("realtime_run::"), "{}", loud.stderr);
     assert_eq!(loud.stdout, quiet.stdout);
 }
+
+#[test]
+fn the_objection_of_a_guardrail_is_told_in_words_and_shown_in_the_tree() {
+    let file = |on_trip: &str| {
+        Agent::new(&format!(
+            "output_guardrails = ['polite']\n[agents.A]\ninstructions = 'Talk.'\n\
+             [guardrails.polite]\npattern = 'damn'\non_trip = '{on_trip}'\nmessage = 'Be kind.'"
+        ))
+    };
+    let outcome = file("reject").run(["--simulate", "-m", "damn it"]);
+    let told = "\n  guardrail polite stopped the answer: Be kind.\n";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    let line = outcome
+        .stderr
+        .lines()
+        .find(|line| line.contains("─ guardrail polite"));
+    assert!(line.unwrap().ends_with("  triggered"), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(0));
+    assert!(
+        outcome.stdout.ends_with("You said: Be kind.\n"),
+        "{}",
+        outcome.stdout
+    );
+
+    let outcome = file("stop").run(["--simulate", "-m", "damn it"]);
+    let told = "error: the guardrail `polite` ended the session: Be kind.\n";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(3));
+}

@@ -7,10 +7,10 @@ mod rich;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use realtime_run::trace::{SpanData, SpanId, SpanRecord, Tracer};
+use realtime_run::trace::{SpanData, SpanId, SpanRecord, Tracer, keys};
 use serde_json::Value;
 
-async fn rich_session(include_content: bool) -> Vec<Arc<SpanRecord>> {
+async fn rich_session(include_content: bool) -> Option<Vec<Arc<SpanRecord>>> {
     rich::session(Tracer::builder().include_content(include_content)).await
 }
 
@@ -49,6 +49,21 @@ fn line(span: &SpanRecord) -> String {
             value => write!(line, "\n    {field}: {}", masked(value)).unwrap(),
         }
     }
+    if let SpanData::Guardrail { triggered, .. } = span.data {
+        write!(line, "\n    triggered: {triggered}").unwrap();
+    }
+    for name in ["server", "result", "mcp_data"] {
+        if !data[name].is_null() {
+            write!(line, "\n    {name}: {}", data[name]).unwrap();
+        }
+    }
+    if let Some(approval) = span
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.get(keys::APPROVAL))
+    {
+        write!(line, "\n    approval: {approval}").unwrap();
+    }
     if let Some(error) = &span.error {
         let error = serde_json::to_value(error).unwrap();
         write!(line, "\n    error: {}", masked(&error)).unwrap();
@@ -61,6 +76,7 @@ fn masked(value: &Value) -> Value {
     match value {
         Value::Number(_) => "N".into(),
         Value::String(text) if text.starts_with("word") => "word …".into(),
+        Value::String(text) if text.starts_with("Card") => "Card …".into(),
         Value::String(text) if text.starts_with("call_") => "call_…".into(),
         Value::String(text) if text.starts_with("Interrupted after") => {
             "Interrupted after N ms were heard".into()
@@ -76,13 +92,17 @@ fn masked(value: &Value) -> Value {
 
 #[tokio::test]
 async fn the_whole_span_tree_of_a_rich_session() {
-    let spans = rich_session(true).await;
+    let Some(spans) = rich_session(true).await else {
+        return;
+    };
     insta::assert_snapshot!(tree(&spans));
 }
 
 #[tokio::test]
 async fn p3_no_work_starts_after_the_end_of_its_agent() {
-    let spans = rich_session(true).await;
+    let Some(spans) = rich_session(true).await else {
+        return;
+    };
     for span in &spans {
         let Some(parent) = spans.iter().find(|parent| Some(parent.id) == span.parent_id) else {
             assert!(matches!(span.data, SpanData::Agent { .. }), "{span:?}");
@@ -98,7 +118,9 @@ async fn p3_no_work_starts_after_the_end_of_its_agent() {
 
 #[tokio::test]
 async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
-    let spans = rich_session(false).await;
+    let Some(spans) = rich_session(false).await else {
+        return;
+    };
     let all: String = spans
         .iter()
         .map(|span| format!("{:?}{:?}", span.data, span.error))
@@ -106,8 +128,11 @@ async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
     for said in [
         "weather?",
         "Rome",
-        "such city",
-        "find out",
+        "sunny",
+        "4111",
+        "A-7",
+        "such invoice",
+        "pay you back",
         "Billing here",
         "word",
         "aside",
@@ -116,7 +141,7 @@ async fn without_content_the_same_spans_tell_nothing_of_what_was_said() {
         assert!(!all.contains(said), "{said} in {all}");
     }
     let generations = spans.iter().filter(|span| span.data.kind() == "generation");
-    assert_eq!(generations.clone().count(), 7);
+    assert_eq!(generations.clone().count(), 13);
     for span in generations {
         let SpanData::Generation { usage, model, .. } = &span.data else {
             panic!()

@@ -167,14 +167,21 @@ fn without_content_errors_stay_but_not_what_a_tool_said() {
     let mut function = place.span(SpanData::function(NAME));
     function.set_error(error);
     function.finish();
+    let error =
+        SpanError::new("Error running guardrail").with_data(json!({"guardrail": NAME, "error": SAID}));
+    let mut guardrail = place.span(SpanData::guardrail(NAME));
+    guardrail.set_error(error);
+    guardrail.finish();
     let mut agent = place.span(SpanData::agent(NAME));
     agent.set_error(SpanError::new("lost").with_data(json!({"error": NAME})));
     agent.finish();
     let ended = seen.ended.lock().unwrap();
     let expected = json!({"message": "Error running tool", "data": {"tool_name": NAME}});
     assert_eq!(ended[0]["error"], expected);
+    let expected = json!({"message": "Error running guardrail", "data": {"guardrail": NAME}});
+    assert_eq!(ended[1]["error"], expected);
     assert_eq!(
-        ended[1]["error"],
+        ended[2]["error"],
         json!({"message": "lost", "data": {"error": NAME}})
     );
 }

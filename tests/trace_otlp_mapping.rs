@@ -74,7 +74,10 @@ fn masked(text: &str) -> String {
 
 #[tokio::test]
 async fn a_rich_session_by_both_conventions() {
-    let spans = exported(rich::session(Tracer::builder()).await).await;
+    let Some(spans) = rich::session(Tracer::builder()).await else {
+        return;
+    };
+    let spans = exported(spans).await;
     assert!(
         spans
             .iter()

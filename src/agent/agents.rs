@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Agent, Handoff, ResolvedAgent, ResolvedHandoff, SessionSettings, mcp, names};
 use crate::context::{Template, TemplateError, Variables};
-use crate::tool::{McpError, McpServers, Tool};
+use crate::tool::{Debounce, Guardrail, McpError, McpServers, Tool};
 
 /// The agents of a session, the one that starts, and what they share.
 ///
@@ -30,6 +30,10 @@ pub struct Agents {
     /// What models are told of a call that was not approved, unless the tool has words of its own: a template with
     /// `tool`.
     pub tool_refusal_message: Option<Template>,
+    /// What watches over what every agent says.
+    pub output_guardrails: Vec<Arc<dyn Guardrail>>,
+    /// When guardrails look at an answer that goes on.
+    pub guardrail_debounce: Debounce,
     start: String,
     /// By name, in the order they were added.
     agents: IndexMap<String, Arc<Agent>>,
@@ -53,6 +57,8 @@ impl Agents {
             context: Value::Object(Map::new()),
             tool_error_message: None,
             tool_refusal_message: None,
+            output_guardrails: Vec::new(),
+            guardrail_debounce: Debounce::default(),
             spare_tools: Vec::new(),
             overrides: Overrides::default(),
             start: agent.name.clone(),
@@ -72,6 +78,13 @@ impl Agents {
     #[must_use]
     pub fn settings(mut self, settings: SessionSettings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Adds what watches over what every agent says.
+    #[must_use]
+    pub fn output_guardrail(mut self, guardrail: impl Guardrail) -> Self {
+        self.output_guardrails.push(Arc::new(guardrail));
         self
     }
 
@@ -193,6 +206,8 @@ impl Agents {
                 .map_err(|error| ResolveError::template(agent, "the instructions", error))?,
             tools: enabled_tools(agent, &variables)?,
             handoffs: self.resolve_handoffs(agent, &variables)?,
+            output_guardrails: self.guardrails_over(agent),
+            guardrail_debounce: self.guardrail_debounce,
             settings,
             tool_error_message: self.tool_error_message.clone(),
             tool_refusal_message: self.tool_refusal_message.clone(),
@@ -201,6 +216,17 @@ impl Agents {
         mcp::add_tools(&mut resolved, agent, &variables, servers).await?;
         check_names(&resolved)?;
         Ok(resolved)
+    }
+
+    /// What watches over an agent's words, each once, though both the agent and all agents may name it.
+    fn guardrails_over(&self, agent: &Agent) -> Vec<Arc<dyn Guardrail>> {
+        let mut guardrails: Vec<Arc<dyn Guardrail>> = Vec::new();
+        for guardrail in self.output_guardrails.iter().chain(&agent.output_guardrails) {
+            if !guardrails.iter().any(|known| Arc::ptr_eq(known, guardrail)) {
+                guardrails.push(Arc::clone(guardrail));
+            }
+        }
+        guardrails
     }
 
     /// The stored prompt that an agent brings along. A server keeps the last one it was given, so where any agent has

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::names;
 use crate::context::{Condition, Template};
 use crate::protocol::Voice;
-use crate::tool::{ManagedTool, McpServer, Tool};
+use crate::tool::{Guardrail, ManagedTool, McpServer, Tool};
 
 /// One agent: what it is told to be, what it can call, and whom it can hand over to.
 ///
@@ -32,6 +32,8 @@ pub struct Agent {
     pub tools: Vec<Arc<dyn Tool>>,
     /// The MCP servers whose tools it can call too.
     pub mcp_servers: Vec<Arc<McpServer>>,
+    /// What watches over what it says, beside what watches over all agents.
+    pub output_guardrails: Vec<Arc<dyn Guardrail>>,
     /// Its voice, where it is not the session's. A server refuses to change the voice once the model has
     /// spoken, so agents that hand over to each other need the same.
     pub voice: Option<Voice>,
@@ -50,6 +52,7 @@ impl Agent {
             handoffs: Vec::new(),
             tools: Vec::new(),
             mcp_servers: Vec::new(),
+            output_guardrails: Vec::new(),
             voice: None,
             prompt: None,
         }
@@ -102,6 +105,13 @@ impl Agent {
         self
     }
 
+    /// Adds what watches over what it says.
+    #[must_use]
+    pub fn output_guardrail(mut self, guardrail: impl Guardrail) -> Self {
+        self.output_guardrails.push(Arc::new(guardrail));
+        self
+    }
+
     /// Sets its voice; see [`Agent::voice`](#structfield.voice).
     #[must_use]
     pub fn voice(mut self, voice: Voice) -> Self {
@@ -120,6 +130,7 @@ impl Agent {
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tools: Vec<&str> = self.tools.iter().map(|tool| tool.spec().name.as_str()).collect();
+        let guardrails: Vec<&str> = self.output_guardrails.iter().map(|own| own.name()).collect();
         f.debug_struct("Agent")
             .field("name", &self.name)
             .field("instructions", &self.instructions.source())
@@ -127,6 +138,7 @@ impl fmt::Debug for Agent {
             .field("handoffs", &self.handoffs)
             .field("tools", &tools)
             .field("mcp_servers", &self.mcp_servers)
+            .field("output_guardrails", &guardrails)
             .field("voice", &self.voice)
             .field("prompt", &self.prompt)
             .finish()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::SessionSettings;
 use crate::context::Template;
 use crate::protocol::{FunctionDefinition, SessionConfig};
-use crate::tool::{self, Tool, ToolSpec};
+use crate::tool::{self, Debounce, Guardrail, Tool, ToolSpec};
 
 /// An agent as one activation of it sees the world: which tools and handoffs it really has. What the server is
 /// sent, which calls are served and what the agent's span says are all made from this one value (span rules
@@ -19,6 +19,10 @@ pub struct ResolvedAgent {
     pub tools: Vec<Arc<dyn Tool>>,
     /// Whom the model can hand over to.
     pub handoffs: Vec<ResolvedHandoff>,
+    /// What watches over what it says.
+    pub output_guardrails: Vec<Arc<dyn Guardrail>>,
+    /// When they look at an answer that goes on.
+    pub guardrail_debounce: Debounce,
     /// The session's settings, with this agent's voice.
     pub settings: SessionSettings,
     /// What the model is told of failures, unless the tool knows better: a template with `tool` and `error`.

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::{Id as TaskId, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::command::Command;
-use super::core::{Core, Input, Output, ToolRun};
+use super::core::{CheckId, Core, GuardrailRun, Input, Output, ToolRun};
 use super::handle::{Reply, Request};
+use super::tasks::Tasks;
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent};
-use crate::tool::{McpServers, ToolError, ToolOutput};
+use crate::tool::{GuardrailError, McpServers, ToolError, ToolOutput, Verdict, look};
 use crate::trace::{Context, Timestamp};
 use crate::transport::{CloseReason, ConnectError, Connection, Endpoint, Incoming};
 
@@ -29,7 +29,9 @@ const BURST: usize = 64;
 const MAX_BACKLOG: usize = 1024;
 /// Events that may wait for room in the application's queue while requests are still taken.
 const MAX_UNDELIVERED: usize = 4096;
-/// How long tools that are cut off may take to stop.
+/// What is said of a task that panicked.
+const BROKEN_OFF: &str = "it broke off in the middle of its work";
+/// How long tools and guardrails that are cut off may take to stop.
 const TOOLS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The driver's ends of all channels.
@@ -44,6 +46,7 @@ pub(super) struct Channels {
 
 type Work<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 type ToolResult = Result<ToolOutput, ToolError>;
+type Judgement = Result<Verdict, GuardrailError>;
 
 pub(super) struct Driver {
     core: Core,
@@ -71,9 +74,10 @@ pub(super) struct Driver {
     connecting: Work<Result<Box<Connection>, ConnectError>>,
     /// Boxed, as are the two above: what wakes the driver is passed about, and these are large.
     connection: Option<Box<Connection>>,
-    tools: JoinSet<ToolResult>,
-    /// Which call each tool's task serves, to tell also when it panics.
-    calls: HashMap<TaskId, String>,
+    /// By the calls that they serve.
+    tools: Tasks<String, ToolResult>,
+    /// By the checks that they make.
+    guardrails: Tasks<CheckId, Judgement>,
     /// Who waits to hear what became of a wish.
     replies: HashMap<u64, Reply>,
     next_ticket: u64,
@@ -91,7 +95,8 @@ enum Wake {
     Request(Option<Request>),
     Resolved(Result<Arc<ResolvedAgent>, ResolveError>),
     Connected(Result<Box<Connection>, ConnectError>),
-    Tool(Result<(TaskId, ToolResult), JoinError>),
+    Tool(String, Option<ToolResult>),
+    Guardrail(CheckId, Option<Judgement>),
     Delivered,
     Closing,
     Deadline,
@@ -123,8 +128,8 @@ impl Driver {
             resolving: None,
             connecting: None,
             connection: None,
-            tools: JoinSet::new(),
-            calls: HashMap::new(),
+            tools: Tasks::new(),
+            guardrails: Tasks::new(),
             replies: HashMap::new(),
             next_ticket: 0,
             undelivered: VecDeque::new(),
@@ -157,7 +162,8 @@ impl Driver {
         tokio::select! {
             incoming = next(&mut self.connection, can_read), if self.connection.is_some() => Wake::Incoming(incoming),
             request = self.requests.recv(), if can_take => Wake::Request(request),
-            Some(done) = self.tools.join_next_with_id() => Wake::Tool(done),
+            Some((call_id, result)) = self.tools.next() => Wake::Tool(call_id, result),
+            Some((id, result)) = self.guardrails.next() => Wake::Guardrail(id, result),
             permit = self.events.reserve(), if !self.undelivered.is_empty() => {
                 if let (Ok(permit), Some(event)) = (permit, self.undelivered.pop_front()) {
                     permit.send(event);
@@ -198,7 +204,14 @@ impl Driver {
                 let result = result.map(|connection| self.connection = Some(connection));
                 self.input(Input::Connected(result));
             }
-            Wake::Tool(done) => self.on_tool(done),
+            Wake::Tool(call_id, result) => {
+                let result = result.unwrap_or_else(|| Err(ToolError::new(BROKEN_OFF)));
+                self.input(Input::ToolDone { call_id, result });
+            }
+            Wake::Guardrail(id, result) => {
+                let result = result.unwrap_or_else(|| Err(GuardrailError::new(BROKEN_OFF)));
+                self.input(Input::GuardrailDone { id, result });
+            }
             Wake::Delivered => {}
             Wake::Deadline => self.input(Input::Time),
         }
@@ -320,19 +333,6 @@ impl Driver {
         self.input(Input::Command(Command::Close));
     }
 
-    fn on_tool(&mut self, done: Result<(TaskId, ToolResult), JoinError>) {
-        let (task, result) = match done {
-            Ok((task, result)) => (task, result),
-            Err(error) => (
-                error.id(),
-                Err(ToolError::new("it broke off in the middle of its work")),
-            ),
-        };
-        if let Some(call_id) = self.calls.remove(&task) {
-            self.input(Input::ToolDone { call_id, result });
-        }
-    }
-
     /// Does everything the core wants, also of the frames that it now lets through.
     fn carry_out(&mut self) {
         self.carry_out_once();
@@ -349,6 +349,7 @@ impl Driver {
                 Output::Resolve { agent, scope } => self.resolve(agent, &scope),
                 Output::Connect { limit } => self.connect(limit),
                 Output::RunTool(run) => self.run_tool(*run),
+                Output::RunGuardrail(run) => self.run_guardrail(*run),
                 Output::Reply { ticket, result } => {
                     if let Some(reply) = self.replies.remove(&ticket) {
                         let _ = reply.send(result);
@@ -410,10 +411,14 @@ impl Driver {
     fn run_tool(&mut self, run: ToolRun) {
         let ToolRun { tool, call, scope } = run;
         let call_id = call.call_id.clone();
-        let task = self
-            .tools
-            .spawn(scope.scope(async move { tool.call(call).await }));
-        self.calls.insert(task.id(), call_id);
+        self.tools
+            .spawn(call_id, scope.scope(async move { tool.call(call).await }));
+    }
+
+    /// The same for a guardrail.
+    fn run_guardrail(&mut self, run: GuardrailRun) {
+        let looking = async move { look(&*run.guardrail, run.check).await };
+        self.guardrails.spawn(run.id, run.scope.scope(looking));
     }
 
     fn tell_opened(&mut self, result: Result<(), SessionError>) {
@@ -425,7 +430,8 @@ impl Driver {
     /// The session is over: tools are stopped, the connection closed and MCP servers ended. Gives the events not yet handed over.
     async fn wind_up(mut self) -> (mpsc::Sender<SessionEvent>, VecDeque<SessionEvent>) {
         self.resolving = None;
-        let _ = timeout(TOOLS_LIMIT, self.tools.shutdown()).await;
+        let stopping = async { tokio::join!(self.tools.shutdown(), self.guardrails.shutdown()) };
+        let _ = timeout(TOOLS_LIMIT, stopping).await;
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::HistoryItem;
 use crate::protocol::{ApiError, Id, ResponseStatus, TranscriptionTotals, TranscriptionUsage, Usage};
+use crate::tool::GuardrailPlace;
 use crate::transport::CloseReason;
 
 /// What happens in a session, as the application hears of it.
@@ -156,7 +157,7 @@ pub enum SessionEvent {
         /// The arguments as the model wrote them.
         arguments: String,
     },
-    /// A tool has answered or failed, or a call of it was not approved.
+    /// A tool has answered or failed, or a call of it was not approved or was stopped by a guardrail.
     ToolEnd {
         /// The agent that called it.
         agent: String,
@@ -168,6 +169,24 @@ pub enum SessionEvent {
         output: String,
         /// What went wrong, if anything did.
         error: Option<String>,
+    },
+    /// A guardrail objects.
+    Guardrail {
+        /// The guardrail.
+        guardrail: String,
+        /// The agent whose words, or whose call, it objects to.
+        agent: String,
+        /// What it looked at.
+        #[serde(rename = "where")]
+        place: GuardrailPlace,
+        /// Why, in the guardrail's words.
+        message: Option<String>,
+        /// The answer that it objects to, or that made the call.
+        response_id: Option<Id>,
+        /// The tool, where it objects to a call or to what came of it.
+        tool: Option<String>,
+        /// The call.
+        call_id: Option<String>,
     },
     /// Another agent is in charge.
     Handoff {
@@ -261,6 +280,13 @@ pub enum EndReason {
         /// What it said.
         error: Box<ApiError>,
     },
+    /// A guardrail wants the run to end.
+    Guardrail {
+        /// The guardrail.
+        guardrail: String,
+        /// Why, in the guardrail's words.
+        message: Option<String>,
+    },
     /// The session's own task was stopped: aborted, or its runtime ended.
     Aborted,
 }
@@ -272,6 +298,10 @@ impl std::fmt::Display for EndReason {
             Self::ServerClosed { close } => write!(f, "the server closed the session ({close})"),
             Self::Lost { close } => write!(f, "the connection was lost ({close})"),
             Self::Failed { error } => write!(f, "the server ended the session: {error}"),
+            Self::Guardrail { guardrail, message } => {
+                write!(f, "the guardrail `{guardrail}` ended the session")?;
+                message.iter().try_for_each(|message| write!(f, ": {message}"))
+            }
             Self::Aborted => f.write_str("the session was aborted"),
         }
     }

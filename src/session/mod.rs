@@ -12,6 +12,7 @@ mod driver;
 mod error;
 mod event;
 mod handle;
+mod tasks;
 
 pub use builder::SessionBuilder;
 pub use core::HistoryItem;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use super::{Approval, Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec, limit};
+use super::{
+    Approval, Guardrail, Tool, ToolCall, ToolError, ToolFuture, ToolGuardrails, ToolOutput, ToolSpec, limit,
+};
 use crate::context::{Condition, RunContext, Template, TemplateError, Variables};
 
 /// Mistakes in one call's arguments that the model is told of.
@@ -13,7 +15,7 @@ const MISTAKES: usize = 5;
 const MISTAKE_LENGTH: usize = 200;
 
 /// A tool of any kind with what holds for all kinds around it: the condition it is enabled by, the validation of
-/// arguments before it runs, whether it needs approval, updates of the context from its answer, a limit on how much it
+/// arguments before it runs, whether it needs approval, guardrails, updates of the context from its answer, a limit on how much it
 /// may answer, and the words for its failures and refusals.
 #[derive(Clone)]
 pub struct ManagedTool {
@@ -23,6 +25,7 @@ pub struct ManagedTool {
     when: Option<Condition>,
     /// None leaves it to the tool itself.
     approval: Option<Approval>,
+    guardrails: ToolGuardrails,
     updates_context: bool,
     error_message: Option<Template>,
     refusal_message: Option<Template>,
@@ -42,6 +45,7 @@ impl ManagedTool {
             .ok()
             .map(Arc::new);
         Self {
+            guardrails: tool.guardrails(),
             inner: tool,
             validator,
             when: None,
@@ -63,6 +67,27 @@ impl ManagedTool {
     #[must_use]
     pub fn approval(mut self, approval: impl Into<Approval>) -> Self {
         self.approval = Some(approval.into());
+        self
+    }
+
+    /// Adds what watches over its calls, before they are made.
+    #[must_use]
+    pub fn input_guardrail(mut self, guardrail: impl Guardrail) -> Self {
+        self.guardrails.input.push(Arc::new(guardrail));
+        self
+    }
+
+    /// Adds what watches over its answers, before the model sees them.
+    #[must_use]
+    pub fn output_guardrail(mut self, guardrail: impl Guardrail) -> Self {
+        self.guardrails.output.push(Arc::new(guardrail));
+        self
+    }
+
+    /// Adds what watches over it.
+    #[must_use]
+    pub fn watched_by(mut self, guardrails: &ToolGuardrails) -> Self {
+        self.guardrails = self.guardrails.and(guardrails);
         self
     }
 
@@ -202,6 +227,10 @@ impl Tool for ManagedTool {
         needed
     }
 
+    fn guardrails(&self) -> ToolGuardrails {
+        self.guardrails.clone()
+    }
+
     fn tell_failure(&self, error: &str) -> Option<String> {
         match &self.error_message {
             Some(template) => tell_failure(template, &self.spec().name, error),
@@ -241,6 +270,7 @@ impl fmt::Debug for ManagedTool {
             .field("spec", self.spec())
             .field("when", &self.when)
             .field("approval", &self.approval)
+            .field("guardrails", &self.guardrails)
             .field("updates_context", &self.updates_context)
             .finish_non_exhaustive()
     }

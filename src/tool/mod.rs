@@ -5,7 +5,8 @@
 //! program ([`CommandTool`]), a request over HTTP ([`HttpTool`]), a ready answer ([`OutputTool`]), the end of the
 //! session ([`EndSessionTool`]), a tool of an MCP server ([`McpTool`]). What holds for all of them (arguments are
 //! validated, answers are cut, the context is updated) is put around them by [`ManagedTool`]. Which calls have to be
-//! approved first is said by an [`Approval`]; who does that is for the session to find out.
+//! approved first is said by an [`Approval`]; who does that is for the session to find out. What watches over tools, and
+//! over what models say, is in `guardrail`.
 //!
 //! Nothing here knows the session that calls; what a tool's span is nested under is set up outside.
 
@@ -13,6 +14,7 @@ mod approval;
 mod command;
 mod end_session;
 mod function;
+mod guardrail;
 mod http;
 mod limit;
 mod managed;
@@ -32,6 +34,12 @@ pub use approval::Approval;
 pub use command::CommandTool;
 pub use end_session::EndSessionTool;
 pub use function::FunctionTool;
+pub(crate) use guardrail::look;
+pub use guardrail::{
+    AskingGuardrail, Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture,
+    GuardrailPlace, InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails,
+    Verdict,
+};
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
 pub use managed::ManagedTool;
@@ -69,6 +77,12 @@ pub trait Tool: Send + Sync + 'static {
     fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
         let _ = call;
         Ok(false)
+    }
+
+    /// What watches over its calls and answers; nothing, unless said otherwise. Asked once for each call. What wraps a
+    /// tool passes this on.
+    fn guardrails(&self) -> ToolGuardrails {
+        ToolGuardrails::default()
     }
 
     /// What the model is told when it has failed, in whatever way; if none, the agent decides.

@@ -165,6 +165,14 @@ impl SpanData {
         }
     }
 
+    /// A check by a guardrail that has not objected yet.
+    pub fn guardrail(name: impl Into<String>) -> Self {
+        Self::Guardrail {
+            name: name.into(),
+            triggered: false,
+        }
+    }
+
     /// Work of the application's own, without further data.
     pub fn custom(name: impl Into<String>) -> Self {
         Self::Custom {

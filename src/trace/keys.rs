@@ -6,7 +6,7 @@ pub const CALL_ID: &str = "call_id";
 pub const APPROVAL: &str = "approval";
 /// Of the same: how long the call waited for it, in milliseconds.
 pub const APPROVAL_WAITED_MS: &str = "approval_waited_ms";
-/// Of a generation span: the server's id of the response.
+/// Of a generation span, and of one of a guardrail that looked at an answer: the server's id of the response.
 pub const RESPONSE_ID: &str = "response_id";
 /// Of a generation span: when the user's turn that it answers had ended, in RFC 3339. Only on the first answer to a
 /// turn.

@@ -12,7 +12,7 @@ use super::keys;
 use super::time::Timestamp;
 use crate::Secret;
 
-/// The key under which the error of a function span quotes the tool.
+/// The key under which the error of a function or guardrail span quotes the tool.
 const TOOL_ERROR: &str = "error";
 
 /// A JSON object.
@@ -60,10 +60,12 @@ impl SpanRecord {
         self.trace.id
     }
 
-    /// Takes out what [`SpanData::remove_content`] takes out, and from the error of a function what the tool said.
+    /// Takes out what [`SpanData::remove_content`] takes out, and from the error of a function or a guardrail what the
+    /// tool said.
     pub(super) fn remove_content(&mut self) {
         self.data.remove_content();
-        if let (SpanData::Function { .. }, Some(error)) = (&self.data, &mut self.error)
+        if let (SpanData::Function { .. } | SpanData::Guardrail { .. }, Some(error)) =
+            (&self.data, &mut self.error)
             && let Some(Value::Object(details)) = &mut error.data
         {
             details.shift_remove(TOOL_ERROR);

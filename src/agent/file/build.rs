@@ -8,6 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::guardrails::Guardrails;
 use super::schema::{AgentSection, ArgumentsPlace, FileContent, HandoffSection, HttpSection, ToolSection};
 use super::{AgentFile, TracingSettings};
 use crate::agent::{Agent, Agents, Handoff};
@@ -30,15 +31,25 @@ pub(super) fn build(
     texts: &HashMap<String, String>,
     directory: &Path,
 ) -> Result<AgentFile, Overlooked> {
-    let tools = Tools::new(content.tools, directory)?;
+    let guardrails = Guardrails::new(content.guardrails, directory)?;
+    let tools = Tools::new(content.tools, &guardrails, directory)?;
     let mut servers = HashMap::new();
     for (name, section) in content.mcp_servers {
-        servers.insert(name.clone(), Arc::new(section.into_server(name, directory)?));
+        let watched_by = guardrails.of_tool(&section.input_guardrails, &section.output_guardrails)?;
+        let mut server = section.into_server(name.clone(), directory)?;
+        server.guardrails = watched_by;
+        servers.insert(name, Arc::new(server));
     }
+    let parts = Parts {
+        texts,
+        tools: &tools,
+        servers: &servers,
+        guardrails: &guardrails,
+    };
     let mut sections = content
         .agents
         .into_iter()
-        .map(|(name, section)| agent(name, section, texts, &tools, &servers));
+        .map(|(name, section)| agent(name, section, &parts));
     let first = sections.next().ok_or("there is no agent")??;
     let mut agents = Agents::new(first).settings(content.session.into_settings()?);
     for agent in sections {
@@ -47,6 +58,8 @@ pub(super) fn build(
     for tool in tools.made.into_values() {
         agents = agents.with_spare_tool(tool);
     }
+    agents.output_guardrails = guardrails.get(&content.output_guardrails)?;
+    agents.guardrail_debounce = content.guardrail_debounce.map(Into::into).unwrap_or_default();
     agents.context = Value::Object(content.context);
     agents.tool_error_message = content.tool_error_message.map(Template::new).transpose()?;
     agents.tool_refusal_message = content.tool_refusal_message.map(Template::new).transpose()?;
@@ -64,14 +77,17 @@ pub(super) fn build(
     Ok(AgentFile { agents, tracing })
 }
 
-fn agent(
-    name: String,
-    section: AgentSection,
-    texts: &HashMap<String, String>,
-    tools: &Tools<'_>,
-    servers: &HashMap<String, Arc<McpServer>>,
-) -> Result<Agent, Overlooked> {
-    let from_file = || texts.get(section.instructions_file.as_deref()?).cloned();
+/// What agents are made of.
+struct Parts<'a> {
+    /// What was read from other files.
+    texts: &'a HashMap<String, String>,
+    tools: &'a Tools<'a>,
+    servers: &'a HashMap<String, Arc<McpServer>>,
+    guardrails: &'a Guardrails,
+}
+
+fn agent(name: String, section: AgentSection, parts: &Parts<'_>) -> Result<Agent, Overlooked> {
+    let from_file = || parts.texts.get(section.instructions_file.as_deref()?).cloned();
     let instructions = section
         .instructions
         .or_else(from_file)
@@ -81,14 +97,16 @@ fn agent(
     agent.handoff_description = section.handoff_description;
     agent.voice = section.voice;
     agent.prompt = section.prompt.map(serde_json::to_value).transpose()?;
+    agent.output_guardrails = parts.guardrails.get(&section.output_guardrails)?;
     for entry in section.handoffs {
-        agent = agent.handoff(handoff(entry.into(), tools)?);
+        agent = agent.handoff(handoff(entry.into(), parts.tools)?);
     }
     for name in section.tools {
-        agent.tools.push(tools.get(&name)?);
+        agent.tools.push(parts.tools.get(&name)?);
     }
     for name in section.mcp_servers {
-        let server = servers
+        let server = parts
+            .servers
             .get(&name)
             .ok_or_else(|| format!("there is no MCP server `{name}`"))?;
         agent = agent.mcp_server(Arc::clone(server));
@@ -113,14 +131,19 @@ fn handoff(section: HandoffSection, tools: &Tools<'_>) -> Result<Handoff, Overlo
 struct Tools<'a> {
     sections: IndexMap<String, ToolSection>,
     made: IndexMap<String, Arc<dyn Tool>>,
+    guardrails: &'a Guardrails,
     directory: &'a Path,
 }
 
 impl<'a> Tools<'a> {
-    fn new(sections: IndexMap<String, ToolSection>, directory: &'a Path) -> Result<Self, Overlooked> {
+    fn new(
+        sections: IndexMap<String, ToolSection>,
+        guardrails: &'a Guardrails,
+        directory: &'a Path,
+    ) -> Result<Self, Overlooked> {
         let mut made = IndexMap::new();
         for (name, section) in &sections {
-            made.insert(name.clone(), tool(name, section.clone(), directory)?);
+            made.insert(name.clone(), tool(name, section.clone(), guardrails, directory)?);
         }
         let end_session = || Arc::new(ManagedTool::new(Arc::new(EndSessionTool::new()))) as Arc<dyn Tool>;
         made.entry(EndSessionTool::NAME.to_owned())
@@ -128,6 +151,7 @@ impl<'a> Tools<'a> {
         Ok(Self {
             sections,
             made,
+            guardrails,
             directory,
         })
     }
@@ -149,11 +173,16 @@ impl<'a> Tools<'a> {
             parameters: Some(schema),
             ..section.clone()
         };
-        tool(name, section, self.directory)
+        tool(name, section, self.guardrails, self.directory)
     }
 }
 
-fn tool(name: &str, section: ToolSection, directory: &Path) -> Result<Arc<dyn Tool>, Overlooked> {
+fn tool(
+    name: &str,
+    section: ToolSection,
+    guardrails: &Guardrails,
+    directory: &Path,
+) -> Result<Arc<dyn Tool>, Overlooked> {
     let mut spec = ToolSpec::new(name, section.description);
     if let Some(parameters) = section.parameters {
         spec = spec.parameters(Value::Object(parameters));
@@ -169,7 +198,8 @@ fn tool(name: &str, section: ToolSection, directory: &Path) -> Result<Arc<dyn To
             Arc::new(tool.timeout(timeout.unwrap_or(CommandTool::DEFAULT_TIMEOUT)))
         }
     };
-    let mut managed = ManagedTool::new(tool);
+    let own = guardrails.of_tool(&section.input_guardrails, &section.output_guardrails)?;
+    let mut managed = ManagedTool::new(tool).watched_by(&own);
     if let Some(when) = section.when {
         managed = managed.when(Condition::new(when)?);
     }

@@ -26,6 +26,7 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
         findings: Findings::default(),
     };
     checks.start();
+    checks.guardrails(root, "output_guardrails");
     for (name, agent) in section(root, "agents") {
         checks.agent(name, agent);
     }
@@ -33,9 +34,13 @@ pub(super) fn check(root: &Node, directory: &Path) -> Findings {
     checks.redaction();
     for (name, tool) in section(root, "tools") {
         checks.findings.mistakes.extend(tools::check(name, tool));
+        checks.guardrails(tool, "input_guardrails");
+        checks.guardrails(tool, "output_guardrails");
     }
     for (name, server) in section(root, "mcp_servers") {
         checks.findings.mistakes.extend(mcp::check(name, server));
+        checks.guardrails(server, "input_guardrails");
+        checks.guardrails(server, "output_guardrails");
     }
     checks.findings
 }
@@ -96,7 +101,7 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Whether there is the agent, the tool or the MCP server that is referred to; if not, that is a mistake.
+    /// Whether there is the agent, the tool, the MCP server or the guardrail that is referred to; if not, that is a mistake.
     fn require(&mut self, reference: &Reference<'_>, what: &str) -> bool {
         let words = what.replace("mcp_", "MCP ");
         let section = self.root.get(&format!("{what}s"));
@@ -139,6 +144,7 @@ impl<'a> Checks<'a> {
             }
         }
         self.mcp_servers(agent);
+        self.guardrails(agent, "output_guardrails");
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
             self.handoff(handoff, &mut visible);
         }
@@ -150,6 +156,17 @@ impl<'a> Checks<'a> {
         for server in servers.filter_map(Reference::new) {
             if self.require(&server, "mcp_server") {
                 let twice = seen.add(server.name, &server, "MCP server");
+                self.findings.mistakes.extend(twice);
+            }
+        }
+    }
+
+    fn guardrails(&mut self, table: &'a Node, key: &str) {
+        let mut seen = Visible::default();
+        let guardrails = table.get(key).into_iter().flat_map(Node::items);
+        for guardrail in guardrails.filter_map(Reference::new) {
+            if self.require(&guardrail, "guardrail") {
+                let twice = seen.add(guardrail.name, &guardrail, "guardrail");
                 self.findings.mistakes.extend(twice);
             }
         }
@@ -193,7 +210,7 @@ impl<'a> Checks<'a> {
         match handoff.get("on_handoff").and_then(Reference::new) {
             Some(tool) => {
                 if self.require(&tool, "tool") {
-                    self.without_approval(&tool);
+                    self.at_once(&tool);
                 }
             }
             None => {
@@ -211,14 +228,25 @@ impl<'a> Checks<'a> {
     }
 
     /// A handoff happens at once, or not at all.
-    fn without_approval(&mut self, tool: &Reference<'_>) {
+    fn at_once(&mut self, tool: &Reference<'_>) {
         let section = self.root.get("tools").and_then(|tools| tools.get(tool.name));
-        let approval = section.and_then(|section| section.get("needs_approval"));
-        if approval.is_some_and(|approval| approval.to_json() != false) {
+        let get = |key| section.and_then(|section| section.get(key));
+        let here = |message| Diagnostic::at(tool.node.span.clone(), message);
+        if get("needs_approval").is_some_and(|approval| approval.to_json() != false) {
             let message = format!("`{}` needs approval, and no handoff waits for that", tool.written);
-            self.report(
-                Diagnostic::at(tool.node.span.clone(), message).help("name a tool without `needs_approval`"),
+            self.report(here(message).help("name a tool without `needs_approval`"));
+        }
+        let guardrails = ["input_guardrails", "output_guardrails"].map(get);
+        if guardrails
+            .into_iter()
+            .flatten()
+            .any(|list| !list.items().is_empty())
+        {
+            let message = format!(
+                "`{}` has guardrails, and no handoff waits for those",
+                tool.written
             );
+            self.report(here(message).help("name a tool without `input_guardrails` and `output_guardrails`"));
         }
     }
 

@@ -14,6 +14,16 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
         ([], "workflow_name" | "group_id" | "metadata" | "redact") => "put it under `[tracing]`",
         ([], "instructions") => "it belongs to an agent: put it under `[agents.NAME]`",
         (["tools", _], "timeout") => "did you mean `timeout_sec`?",
+        (["agents", _], "guardrails") => "did you mean `output_guardrails`?",
+        (["agents", _], "input_guardrails") => "it belongs to a tool: put it under `[tools.NAME]`",
+        (["tools", _] | ["mcp_servers", _], "guardrails") => {
+            "write `input_guardrails` for its calls, `output_guardrails` for its answers"
+        }
+        (["guardrails", _], "regex") => "did you mean `pattern`?",
+        (["guardrails", _], "timeout") => "did you mean `timeout_sec`?",
+        (["guardrails", _, "http"], "timeout_sec" | "message" | "on_trip") => "put it beside `http`",
+        (["guardrails", _], "url" | "headers") => "it belongs to a request: `http = { url = \"https://…\" }`",
+        (["guardrails", _], "args") => "the arguments follow the program in `command`",
         (
             ["tools", _, "http"],
             "timeout_sec" | "when" | "needs_approval" | "tool_error_message" | "tool_refusal_message",
@@ -91,6 +101,22 @@ pub(super) fn example(pointer: &str) -> Option<&'static str> {
         ["tools", _, "parameters"] => {
             "write `parameters = { type = \"object\", properties = { city = { type = \"string\" } } }`"
         }
+        ["output_guardrails", ..] | [_, _, "output_guardrails" | "input_guardrails", ..] => {
+            "write the names of guardrails: `output_guardrails = [\"polite\"]`; each has its own `[guardrails.NAME]`"
+        }
+        ["guardrail_debounce"] => "write a number of characters, or `\"end\"`: `guardrail_debounce = 100`",
+        ["guardrails"] | ["guardrails", _] => {
+            "write `[guardrails.polite]`, with `pattern`, `command` or `http` below it"
+        }
+        ["guardrails", _, "pattern"] => {
+            "write a regular expression between single quotes: `pattern = '\\d{16}'`"
+        }
+        ["guardrails", _, "command", ..] => {
+            "write the program and each of its arguments as a string: `command = [\"python3\", \"polite.py\"]`"
+        }
+        ["guardrails", _, "http", ..] => "write `http = { url = \"https://guard.example.com/check\" }`",
+        ["guardrails", _, "timeout_sec"] => "write seconds: `timeout_sec = 5`",
+        ["guardrails", _, "on_trip"] => "write `on_trip = \"reject\"` or `on_trip = \"stop\"`",
         ["context"] => "write `[context]`, with `name = value` below it",
         ["session", .., "voice"] | ["session", .., "voice", "id"] | ["agents", _, "voice", ..] => {
             "write `voice = \"marin\"`, or `voice = { id = \"voice_…\" }` for one of your own"

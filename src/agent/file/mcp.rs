@@ -52,6 +52,12 @@ pub(super) struct McpServerSection {
     pub when: Option<String>,
     /// Which calls of its tools have to be approved before they run; none if absent.
     pub needs_approval: Option<ApprovalEntry>,
+    /// What watches over calls of its tools before they are made, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub input_guardrails: Vec<String>,
+    /// What watches over answers of its tools before the model sees them.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
     /// Whether agents can't do without it: a run fails where it does. True if absent; if false, a warning is given.
     pub required: Option<bool>,
     /// The only tools of the server that agents get; all if absent.

@@ -1,11 +1,12 @@
 //! Agent files.
 //!
 //! In: TOML. Out: an [`AgentFile`], or [`Diagnostics`] with every mistake. The text becomes a tree; its shape is held
-//! against a schema (`schema`, `session`, `hints`), its sense is checked (`checks`, `tools`, `mcp`, `parameters`,
-//! `templates`), and agents are made of it (`build`).
+//! against a schema (`schema`, `session`, `hints`), its sense is checked (`checks`, `tools`, `mcp`, `guardrails`,
+//! `parameters`, `templates`), and agents are made of it (`build`).
 
 mod build;
 mod checks;
+mod guardrails;
 mod hints;
 mod mcp;
 mod parameters;
@@ -97,6 +98,7 @@ fn read(
     mistakes.extend(structure(&root));
     let findings = checks::check(&root, directory);
     mistakes.extend(findings.mistakes);
+    mistakes.extend(guardrails::check(&root, text));
     mistakes.extend(templates::check(&root, text, &findings.texts));
     if !mistakes.is_empty() {
         return None;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::guardrails::{DebounceEntry, GuardrailSection};
 use super::mcp::McpServerSection;
 use super::session::{Prompt, SessionSection};
 use crate::context::{Condition, TemplateError};
@@ -45,6 +46,16 @@ pub(super) struct FileContent {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, McpServerSection>")]
     pub mcp_servers: IndexMap<String, McpServerSection>,
+    /// What watches over what all agents say, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
+    /// When guardrails look at an answer that goes on: each time that so many characters have come, 100 if absent, or
+    /// `"end"` for only at its end. At its end they look in any case.
+    pub guardrail_debounce: Option<DebounceEntry>,
+    /// Guardrails, each under its name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, GuardrailSection>")]
+    pub guardrails: IndexMap<String, GuardrailSection>,
 }
 
 /// How a run is named in its trace.
@@ -81,6 +92,9 @@ pub(super) struct AgentSection {
     /// The MCP servers whose tools it can call, each defined under `[mcp_servers.NAME]`.
     #[serde(default)]
     pub mcp_servers: Vec<String>,
+    /// What watches over what it says, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
     /// Its voice. The voice can't change within a session, so every agent needs the same.
     pub voice: Option<Voice>,
     /// A prompt stored with the provider, in place of the session's. With one, instructions may be left out.
@@ -158,6 +172,12 @@ pub(super) struct ToolSection {
     pub tool_error_message: Option<String>,
     /// Which calls have to be approved before they run; none if absent.
     pub needs_approval: Option<ApprovalEntry>,
+    /// What watches over its calls before they are made, each defined under `[guardrails.NAME]`.
+    #[serde(default)]
+    pub input_guardrails: Vec<String>,
+    /// What watches over its answers before the model sees them.
+    #[serde(default)]
+    pub output_guardrails: Vec<String>,
     /// What the model is told of a call that was not approved: a template that knows the tool's name as `tool`.
     pub tool_refusal_message: Option<String>,
 }

@@ -41,6 +41,9 @@ pub(super) fn check(root: &Node, source: &str, texts: &HashMap<String, String>) 
     for (_, server) in root.get("mcp_servers").into_iter().flat_map(Node::entries) {
         checks.conditions(server);
     }
+    for (_, guardrail) in root.get("guardrails").into_iter().flat_map(Node::entries) {
+        checks.url(guardrail, &[]);
+    }
     checks.mistakes
 }
 
@@ -60,20 +63,21 @@ struct Checks<'a> {
     mistakes: Vec<Diagnostic>,
 }
 
-/// Where a template stands, and what it may speak of.
-struct Place<'a> {
+/// Where a template, or another text with a syntax of its own, stands.
+pub(super) struct Place<'a> {
     /// What to underline where nothing closer is known.
     whole: Range<usize>,
     text: &'a str,
     /// Where `text` begins, if it stands in the file as it is.
     start: Option<usize>,
     /// Whether its words may be shown.
-    is_shown: bool,
+    pub is_shown: bool,
     file: Option<Arc<OtherFile>>,
 }
 
 impl<'a> Place<'a> {
-    fn of(source: &str, node: &Node, text: &'a Text) -> Self {
+    /// Where the text of `node` stands in a file that was written as `source`.
+    pub fn of(source: &str, node: &Node, text: &'a Text) -> Self {
         let is_shown = !node.is_from_environment();
         let written = source.get(node.span.clone()).filter(|_| is_shown);
         Self {
@@ -100,7 +104,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn mistake(&self, range: Option<Range<usize>>, message: String) -> Diagnostic {
+    /// A mistake in some bytes of the text, or in the whole of it.
+    pub fn mistake(&self, range: Option<Range<usize>>, message: String) -> Diagnostic {
         let place = match (self.start, range) {
             (Some(start), Some(range)) => start + range.start..start + range.end,
             _ => self.whole.clone(),
@@ -156,8 +161,12 @@ impl<'a> Checks<'a> {
         if let Some(output) = tool.get("output") {
             self.output(output);
         }
-        if let Some((node, text)) = tool.get("http").and_then(|http| string(http, "url")) {
-            self.template(&Place::of(self.source, node, text), &["args"]);
+        self.url(tool, &["args"]);
+    }
+
+    fn url(&mut self, table: &Node, added: &[&str]) {
+        if let Some((node, text)) = table.get("http").and_then(|http| string(http, "url")) {
+            self.template(&Place::of(self.source, node, text), added);
         }
     }
 

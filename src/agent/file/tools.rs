@@ -54,7 +54,8 @@ fn kind(name: &str, tool: &Node) -> Option<Diagnostic> {
     }
 }
 
-fn command(command: &Node) -> Option<Diagnostic> {
+/// What is wrong with a program and its arguments.
+pub(super) fn command(command: &Node) -> Option<Diagnostic> {
     let program = command.items().first()?;
     let is_nameless = program.text().is_some_and(|text| text.value.trim().is_empty());
     is_nameless.then(|| {
@@ -63,7 +64,8 @@ fn command(command: &Node) -> Option<Diagnostic> {
     })
 }
 
-fn http(http: &Node) -> Vec<Diagnostic> {
+/// What is wrong with a request.
+pub(super) fn http(http: &Node) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     if let Some(url) = http.get("url")
         && let Some(text) = url.text()

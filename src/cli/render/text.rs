@@ -2,6 +2,7 @@
 
 use realtime_run::protocol::{Id, ResponseStatus};
 use realtime_run::session::SessionEvent;
+use realtime_run::tool::GuardrailPlace;
 
 use crate::cli::printer::Printer;
 use crate::cli::style::in_one_line;
@@ -70,6 +71,21 @@ impl Text {
                     }
                 });
             }
+            SessionEvent::Guardrail {
+                guardrail,
+                place,
+                tool,
+                message,
+                ..
+            } => {
+                let name = paint.name(&in_one_line(guardrail, SHOWN));
+                let tool = in_one_line(tool.as_deref().unwrap_or_default(), SHOWN);
+                let what = paint.error(&stopped(*place, &tool));
+                let why = message.as_deref().map_or_else(String::new, |message| {
+                    format!(": {}", paint.dim(&in_one_line(message, SHOWN)))
+                });
+                printer.note(&format!("  guardrail {name} {what}{why}"));
+            }
             SessionEvent::Handoff { from, to } => {
                 let [from, to] = [from, to].map(|agent| paint.name(&in_one_line(agent, SHOWN)));
                 printer.note(&format!("  handoff {from} → {to}"));
@@ -121,4 +137,13 @@ impl Text {
 pub fn message(message: &str, printer: &Printer) {
     let message = in_one_line(message, SHOWN);
     printer.note(&printer.paint().bold(&format!("> {message}")));
+}
+
+/// What a guardrail did when it objected, perhaps to what `tool` was to do or has done.
+fn stopped(place: GuardrailPlace, tool: &str) -> String {
+    match place {
+        GuardrailPlace::Output => "stopped the answer".to_owned(),
+        GuardrailPlace::ToolInput => format!("stopped the call of {tool}"),
+        GuardrailPlace::ToolOutput => format!("withheld what {tool} answered"),
+    }
 }

@@ -67,6 +67,13 @@ mod tests {
             .context()
             .span_at(SpanData::function("early"), at(10))
             .finish_at(at(40));
+        let mut guardrail = triage.context().span_at(SpanData::guardrail("polite"), at(40));
+        guardrail.update(|data| {
+            if let SpanData::Guardrail { triggered, .. } = data {
+                *triggered = true;
+            }
+        });
+        guardrail.finish_at(at(45));
         triage.finish_at(at(50));
         trace
             .context()
@@ -78,7 +85,8 @@ mod tests {
         trace_00000000000000000000000000000000 Concierge  1.25 s
         ├─ agent Triage  50 ms
         │  ├─ function early  30 ms
-        │  └─ function look�up  10 ms  error: no such invoice
+        │  ├─ function look�up  10 ms  error: no such invoice
+        │  └─ guardrail polite  5 ms  triggered
         └─ agent Billing  1.20 s
         ");
     }

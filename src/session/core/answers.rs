@@ -1,5 +1,6 @@
 //! What the model says and the user says: deltas, ends of answers, interruptions.
 
+use super::playback::Cut;
 use super::responses::Standing;
 use super::{Core, tell};
 use crate::protocol::{
@@ -40,6 +41,7 @@ impl Core {
             Standing::Live => self.keep_words(item_id, *content_index, delta, spoken),
         };
         self.note_content(response_id);
+        self.watch_words(response_id, &item_id, delta);
         let (content_index, delta) = (*content_index, delta.to_string());
         self.emit(if spoken {
             SessionEvent::TranscriptDelta {
@@ -123,6 +125,7 @@ impl Core {
         self.responses
             .begin(response.id.clone(), agent.clone(), !in_conversation);
         self.begin_generation(&response, in_conversation);
+        self.watch.answer_begins(in_conversation);
         if let Some(cancel) = cancel {
             self.responses.mute(response.id.as_ref());
             self.send("cancel", cancel);
@@ -142,6 +145,7 @@ impl Core {
         if response.status == ResponseStatus::Completed {
             self.run_calls_of(&response);
         }
+        self.end_watch(&response);
         let outside = response.is_out_of_band();
         let Response {
             id,
@@ -206,6 +210,7 @@ impl Core {
         self.generations.forget(&item_id);
         self.drop_transcription(&item_id);
         self.drop_speech(&item_id);
+        self.drop_watch(&item_id);
         self.playback.remove(&item_id);
         if self.history.remove(&item_id) {
             self.emit(SessionEvent::HistoryRemoved { item_id });
@@ -237,6 +242,22 @@ impl Core {
         let cuts = self
             .playback
             .interrupt(self.now, |id| self.sequencer.is_ongoing(id));
+        self.tell_cuts(cuts);
+    }
+
+    /// Stops one answer, and never another: what is heard of it, and the answer itself if it goes on.
+    pub(super) fn stop_answer(&mut self, response_id: Option<&Id>, goes_on: bool) {
+        let cuts = self.playback.interrupt_answer(self.now, response_id, goes_on);
+        self.tell_cuts(cuts);
+        if goes_on {
+            self.responses.mute(response_id);
+            if let Some(cancel) = self.sequencer.cancel_only(response_id) {
+                self.send("cancel", cancel);
+            }
+        }
+    }
+
+    fn tell_cuts(&mut self, cuts: Vec<Cut>) {
         for cut in cuts {
             let (item_id, content_index, played_ms) = (cut.item_id, cut.content_index, cut.heard_ms);
             self.responses.mute(cut.response_id.as_ref());

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::call_checks::Next;
 use super::calls::OpenCall;
 use super::{Core, ToolRun};
 use crate::protocol::Id;
@@ -119,7 +120,7 @@ impl Core {
         match verdict {
             Verdict::Approved => {
                 note(&mut call.span, "approved", since, self.now);
-                self.run_tool(call, run);
+                self.check_call(call, Next::Run(run));
             }
             Verdict::Rejected(message) => {
                 note(&mut call.span, "rejected", since, self.now);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::approval::Approvals;
+use super::call_checks::{CallChecks, Next};
 use super::charge::Cause;
 use super::preparation::OnHandoff;
 use super::responses::Standing;
@@ -16,10 +17,10 @@ use crate::protocol::{
     ClientEvent, FunctionCall, FunctionCallOutput, Id, Item, ItemStatus, OutputItem, Response, ResponseStatus,
 };
 use crate::session::SessionEvent;
-use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
+use crate::tool::{Tool, ToolCall, ToolError, ToolGuardrails, ToolOutput};
 use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
 
-/// Calls that may run, or wait to be approved, at once; a model, or a server in its name, could otherwise make any number.
+/// Calls that may run, be checked or wait to be approved at once; a model, or a server in its name, could otherwise make any number.
 const MAX_OPEN: usize = 256;
 
 /// What the span of a tool says that the end of the session cut off.
@@ -33,6 +34,7 @@ pub(super) struct Calls {
     hasher: RandomState,
     running: HashMap<String, OpenCall>,
     pub(super) approvals: Approvals,
+    pub(super) checks: CallChecks,
     /// Answers of which a call was served, so that another is wanted once the last of their calls is.
     served: Vec<Option<Id>>,
 }
@@ -46,6 +48,8 @@ pub(super) struct OpenCall {
     item_id: Id,
     /// The answer that called.
     pub(super) response_id: Option<Id>,
+    /// What watches over it.
+    pub(super) guardrails: ToolGuardrails,
 }
 
 /// What an event tells of a call.
@@ -59,7 +63,7 @@ enum Sight {
 
 impl OpenCall {
     /// What the application hears when it runs.
-    fn start(&self) -> SessionEvent {
+    pub(super) fn start(&self) -> SessionEvent {
         SessionEvent::ToolStart {
             agent: self.agent.name.clone(),
             tool: self.made.name.clone(),
@@ -70,17 +74,18 @@ impl OpenCall {
 }
 
 impl Calls {
+    /// Whether calls run, or are checked before or after that.
     pub(super) fn are_running(&self) -> bool {
-        !self.running.is_empty()
+        !self.running.is_empty() || self.checks.under_way() > 0
     }
 
-    /// Whether calls run, wait to be approved, or were served without having been answered.
+    /// Whether calls run, are checked, wait to be approved, or were served without having been answered.
     pub(super) fn are_open(&self) -> bool {
         self.count() > 0 || !self.served.is_empty()
     }
 
     fn count(&self) -> usize {
-        self.running.len() + self.approvals.waiting()
+        self.running.len() + self.checks.under_way() + self.approvals.waiting()
     }
 
     /// A call of this answer was served: the model shall go on when all are (protocol.md section 5.6).
@@ -95,6 +100,7 @@ impl Calls {
         let is_done = |id: &mut Option<Id>| {
             has_ended(id.as_ref())
                 && self.running.values().all(|call| call.response_id != *id)
+                && !self.checks.is_awaited(id.as_ref())
                 && !self.approvals.is_awaited(id.as_ref())
         };
         self.served.extract_if(.., is_done).count() > 0
@@ -112,12 +118,13 @@ impl Calls {
         }
     }
 
-    /// Ends the spans of what still runs or waits: the session is over.
+    /// Ends the spans of what still runs, is checked or waits: the session is over.
     pub(super) fn give_up(&mut self, now: Timestamp) {
         for (_, mut running) in self.running.drain() {
             running.span.set_error(SpanError::new(UNFINISHED));
             running.span.finish_at(now);
         }
+        self.checks.give_up(now);
         self.approvals.give_up(now);
     }
 }
@@ -137,7 +144,7 @@ pub(super) fn note_result(span: &mut Span, tool: &str, result: Result<&str, &str
 }
 
 /// Makes sense of the arguments a model wrote: JSON if it is, else the text itself; nothing is an empty object.
-fn parse_arguments(arguments: &str) -> Value {
+pub(super) fn parse_arguments(arguments: &str) -> Value {
     if arguments.trim().is_empty() {
         return Value::Object(Map::new());
     }
@@ -248,7 +255,7 @@ impl Core {
             .context(self.options.context.clone())
     }
 
-    /// Runs a tool, now or once that is approved.
+    /// Runs a tool, once guardrails and people have let it pass.
     fn make_call(
         &mut self,
         agent: Arc<ResolvedAgent>,
@@ -269,15 +276,9 @@ impl Core {
             agent,
             item_id,
             response_id,
+            guardrails: run.tool.guardrails(),
         };
-        match run.tool.needs_approval(&run.call) {
-            Ok(false) => self.run_tool(call, run),
-            Ok(true) => self.want_approval(call, run),
-            Err(error) => {
-                self.emit(call.start());
-                self.finish_call(call, Err(error));
-            }
-        }
+        self.check_call(call, Next::Approve(run));
     }
 
     pub(super) fn run_tool(&mut self, call: OpenCall, run: Box<ToolRun>) {
@@ -319,11 +320,11 @@ impl Core {
             return self.on_prepared(result);
         }
         if let Some(call) = self.calls.running.remove(call_id) {
-            self.finish_call(call, result);
+            self.check_call(call, Next::Answer(result));
         }
     }
 
-    fn finish_call(&mut self, mut call: OpenCall, result: Result<ToolOutput, ToolError>) {
+    pub(super) fn finish_call(&mut self, mut call: OpenCall, result: Result<ToolOutput, ToolError>) {
         let tool = &call.made.name;
         self.is_ending |= matches!(result, Ok(ToolOutput::EndSession(_)));
         let error = result.as_ref().err().map(|error| error.message().to_owned());
@@ -343,6 +344,7 @@ impl Core {
             agent,
             item_id,
             response_id,
+            guardrails: _,
         } = call;
         span.finish_at(self.now);
         self.emit(SessionEvent::ToolEnd {

@@ -53,7 +53,7 @@ impl Core {
         self.outputs.push_back(Output::Ended);
     }
 
-    fn end(&mut self, reason: EndReason) {
+    pub(super) fn end(&mut self, reason: EndReason) {
         let error = match &reason {
             EndReason::Closed | EndReason::ServerClosed { .. } => None,
             broken => Some(SpanError::new(broken.to_string())),
@@ -77,6 +77,7 @@ impl Core {
         self.give_up_generations();
         self.give_up_transcriptions();
         self.give_up_speeches();
+        self.give_up_watch();
         self.charge.finish(self.now, error);
     }
 }

@@ -8,7 +8,9 @@ use crate::context::RunContext;
 use crate::protocol::{ClientEvent, ServerEvent, UnreadableEvent};
 use crate::session::command::Command;
 use crate::session::{SessionError, SessionEvent};
-use crate::tool::{Tool, ToolCall, ToolError, ToolOutput};
+use crate::tool::{
+    Guardrail, GuardrailCheck, GuardrailError, Tool, ToolCall, ToolError, ToolOutput, Verdict,
+};
 use crate::trace::Context;
 use crate::transport::{CloseReason, ConnectError};
 
@@ -29,6 +31,11 @@ pub(crate) enum Input<'a> {
     ToolDone {
         call_id: String,
         result: Result<ToolOutput, ToolError>,
+    },
+    /// A check started by [`Output::RunGuardrail`] has ended.
+    GuardrailDone {
+        id: CheckId,
+        result: Result<Verdict, GuardrailError>,
     },
     /// The connection has ended.
     Closed(CloseReason),
@@ -52,6 +59,8 @@ pub(crate) enum Output {
     Emit(SessionEvent),
     /// Run a tool in this scope (span rule P4).
     RunTool(Box<ToolRun>),
+    /// Have a guardrail look at something, in this scope (span rule P4).
+    RunGuardrail(Box<GuardrailRun>),
     /// Tell the application what became of its wish.
     Reply {
         ticket: u64,
@@ -77,6 +86,33 @@ impl std::fmt::Debug for ToolRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ToolRun")
             .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which check of which guardrail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CheckId {
+    /// Of an answer, by their numbers; one at a time.
+    Answer { answer: u64, guardrail: usize },
+    /// Of a call or of what came of it, by its id and the number of the guardrail.
+    Call { call_id: String, guardrail: usize },
+}
+
+/// A check to make.
+pub(crate) struct GuardrailRun {
+    pub(crate) id: CheckId,
+    pub(crate) guardrail: Arc<dyn Guardrail>,
+    pub(crate) check: GuardrailCheck,
+    /// The place under the check's span.
+    pub(crate) scope: Context,
+}
+
+impl std::fmt::Debug for GuardrailRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GuardrailRun")
+            .field("id", &self.id)
+            .field("check", &self.check)
             .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@
 
 mod answers;
 mod approval;
+mod call_checks;
 mod calls;
 mod charge;
 mod end;
@@ -26,7 +27,9 @@ mod speech;
 #[cfg(test)]
 mod tests;
 mod transcription;
+mod trip;
 mod turn;
+mod watch;
 
 use std::collections::VecDeque;
 
@@ -35,7 +38,7 @@ use serde_json::Value;
 use self::calls::Calls;
 use self::charge::Charge;
 use self::entry::Phase;
-pub(super) use self::exchange::{CoreOptions, Input, Output, ToolRun};
+pub(super) use self::exchange::{CheckId, CoreOptions, GuardrailRun, Input, Output, ToolRun};
 use self::generation::Generations;
 pub use self::history::HistoryItem;
 use self::history::{Change, History};
@@ -45,6 +48,7 @@ use self::sequencer::{Sequencer, own_id};
 use self::speech::Speeches;
 use self::transcription::Transcriptions;
 use self::turn::Turn;
+use self::watch::Watch;
 use super::SessionEvent;
 use super::command::Command;
 use crate::protocol::{
@@ -81,6 +85,7 @@ pub(crate) struct Core {
     generations: Generations,
     speeches: Speeches,
     transcriptions: Transcriptions,
+    watch: Watch,
     turn: Turn,
     /// Whether the session ends with this turn, as the model wishes.
     is_ending: bool,
@@ -115,6 +120,7 @@ impl Core {
             generations: Generations::default(),
             speeches: Speeches::default(),
             transcriptions: Transcriptions::default(),
+            watch: Watch::default(),
             turn: Turn::default(),
             is_ending: false,
             usage: Usage::default(),
@@ -140,6 +146,10 @@ impl Core {
             Input::Connected(result) => self.on_connected(result),
             Input::Command(command) => self.on_command(command),
             Input::ToolDone { call_id, result } => self.on_tool_done(&call_id, result),
+            Input::GuardrailDone { id, result } => match id {
+                CheckId::Answer { answer, guardrail } => self.on_looked(answer, guardrail, result),
+                CheckId::Call { call_id, guardrail } => self.on_call_checked(&call_id, guardrail, result),
+            },
             Input::Closed(close) => self.on_closed(close),
             Input::Aborted => self.abort(),
             Input::Time => self.on_time(),
@@ -250,7 +260,10 @@ impl Core {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Message(content) => self.say(content),
+            Command::Message(content) => {
+                self.note_turn_end();
+                self.say(content);
+            }
             Command::Audio { audio, commit } => {
                 for start in (0..audio.len()).step_by(AUDIO_CHUNK) {
                     let chunk = audio.slice(start..audio.len().min(start + AUDIO_CHUNK));
@@ -284,7 +297,6 @@ impl Core {
 
     fn say(&mut self, content: Vec<Part>) {
         let item = Item::Message(Message::user(content));
-        self.note_turn_end();
         self.send("item", ClientEvent::ItemCreate { item });
         self.sequencer.request();
     }
@@ -361,8 +373,12 @@ impl Core {
                 self.outputs.push_back(Output::Send(event_id, event));
             }
         }
-        let busy = self.sequencer.is_busy() || self.calls.are_open() || self.charge.is_changing();
+        let busy = self.sequencer.is_busy()
+            || self.calls.are_open()
+            || self.charge.is_changing()
+            || self.watch.is_waited_for();
         if let Some((status, reason)) = self.turn.update(busy) {
+            self.watch.turn_ends();
             self.emit(SessionEvent::TurnEnd { status, reason });
             if self.is_ending {
                 self.close();

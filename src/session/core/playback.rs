@@ -122,24 +122,46 @@ impl Playback {
     /// the rest each track is cut where it was heard to. A track of which nothing came is none: the server would
     /// refuse to truncate it.
     pub(super) fn interrupt(&mut self, now: Timestamp, is_ongoing: impl Fn(Option<&Id>) -> bool) -> Vec<Cut> {
-        let (format, has_reports) = (self.format, self.has_reports);
-        let cut = |track: Track| {
-            let length = format.millis(track.bytes);
-            let heard_ms = match track.reported {
-                Some(bytes) => format.millis(bytes),
-                None if has_reports => 0,
-                None => track.millis_since_start(now),
-            };
-            let heard_ms = heard_ms.min(length);
-            let goes_on = is_ongoing(track.response_id.as_ref());
-            (length > 0 && (heard_ms < length || goes_on)).then_some(Cut {
-                item_id: track.item_id,
-                content_index: track.content_index,
-                response_id: track.response_id,
-                heard_ms,
-            })
+        let tracks = std::mem::take(&mut self.tracks);
+        let goes_on = |track: &Track| is_ongoing(track.response_id.as_ref());
+        let cut = |track: Track| self.cut(now, goes_on(&track), track);
+        tracks.into_iter().filter_map(cut).collect()
+    }
+
+    /// Ends the playback of one answer, as [`Playback::interrupt`] does of all. What waits behind it moves up.
+    pub(super) fn interrupt_answer(
+        &mut self,
+        now: Timestamp,
+        response_id: Option<&Id>,
+        goes_on: bool,
+    ) -> Vec<Cut> {
+        let (own, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.tracks)
+            .into_iter()
+            .partition(|track| track.response_id.as_ref() == response_id);
+        let mut free_at = now;
+        for mut track in others {
+            track.starts_at = track.starts_at.min(free_at);
+            free_at = now.max(track.starts_at + track.length(self.format));
+            self.tracks.push_back(track);
+        }
+        let cut = |track| self.cut(now, goes_on, track);
+        own.into_iter().filter_map(cut).collect()
+    }
+
+    fn cut(&self, now: Timestamp, goes_on: bool, track: Track) -> Option<Cut> {
+        let length = self.format.millis(track.bytes);
+        let heard_ms = match track.reported {
+            Some(bytes) => self.format.millis(bytes),
+            None if self.has_reports => 0,
+            None => track.millis_since_start(now),
         };
-        self.tracks.drain(..).filter_map(cut).collect()
+        let heard_ms = heard_ms.min(length);
+        (length > 0 && (heard_ms < length || goes_on)).then_some(Cut {
+            item_id: track.item_id,
+            content_index: track.content_index,
+            response_id: track.response_id,
+            heard_ms,
+        })
     }
 
     /// Whether any sound has come since the last interruption.

@@ -43,6 +43,20 @@ impl Preparation {
     }
 }
 
+/// Whether it can run now, without anybody being asked.
+fn at_once(run: &ToolRun) -> Result<(), ToolError> {
+    if !run.tool.guardrails().is_empty() {
+        let why = "what takes its input has guardrails, and no handoff waits for those";
+        return Err(ToolError::new(why));
+    }
+    match run.tool.needs_approval(&run.call)? {
+        false => Ok(()),
+        true => Err(ToolError::new(
+            "what takes its input needs approval, and no handoff waits for that",
+        )),
+    }
+}
+
 impl Core {
     pub(super) fn prepare(&mut self, change: Change, on_handoff: OnHandoff) {
         let OnHandoff { made, mut run } = on_handoff;
@@ -53,14 +67,7 @@ impl Core {
             made,
             span,
         };
-        let needed = match run.tool.needs_approval(&run.call) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(ToolError::new(
-                "what takes its input needs approval, and no handoff waits for that",
-            )),
-            Err(error) => Err(error),
-        };
-        match needed {
+        match at_once(&run) {
             Ok(()) => {
                 run.scope = preparation.span.context();
                 self.outputs.push_back(Output::RunTool(Box::new(run)));

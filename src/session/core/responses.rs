@@ -81,7 +81,12 @@ impl Responses {
 
     /// The agent that gives this answer, as it was when the answer began.
     pub(super) fn agent(&self, id: Option<&Id>) -> Option<&Arc<ResolvedAgent>> {
-        self.find(id.map_or("", Id::as_str)).map(|own| &own.agent)
+        self.agent_of(id.map_or("", Id::as_str))
+    }
+
+    /// The same for a delta of the answer.
+    pub(super) fn agent_of(&self, id: &str) -> Option<&Arc<ResolvedAgent>> {
+        self.find(id).map(|own| &own.agent)
     }
 
     /// Lets nothing more of this answer through; without an id, of the one that has none.

@@ -213,6 +213,17 @@ impl Sequencer {
         Some(ClientEvent::ResponseCancel { response_id })
     }
 
+    /// The event that stops this answer and no other, unless it has ended or is being stopped already.
+    pub(super) fn cancel_only(&mut self, id: Option<&Id>) -> Option<ClientEvent> {
+        match id {
+            Some(id) if self.out_of_band.contains(id) => Some(ClientEvent::ResponseCancel {
+                response_id: Some(id.to_string()),
+            }),
+            _ if self.is_ongoing(id) => self.cancel(),
+            _ => None,
+        }
+    }
+
     /// Whether the running answer of the default conversation is this one; a server without ids has only one.
     pub(super) fn is_ongoing(&self, id: Option<&Id>) -> bool {
         match (&self.ongoing, id) {

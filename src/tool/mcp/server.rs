@@ -6,9 +6,10 @@ use indexmap::IndexMap;
 use url::Url;
 
 use crate::context::{Condition, TemplateError, Variables};
-use crate::tool::Approval;
+
 use crate::tool::program::Program;
 use crate::tool::scrub::Scrub;
+use crate::tool::{Approval, ToolGuardrails};
 
 /// An MCP server: how to reach it, and what is wanted of it. The fields are those of `[mcp_servers.NAME]` in an agent
 /// file.
@@ -40,6 +41,8 @@ pub struct McpServer {
     pub tool_timeout: Duration,
     /// Which calls of its tools have to be approved before they run.
     pub needs_approval: Approval,
+    /// What watches over each of its tools.
+    pub guardrails: ToolGuardrails,
     /// The only tools that agents get, by the server's names; all if none.
     pub enabled_tools: Option<Vec<String>>,
     /// Tools that agents don't get.
@@ -65,6 +68,7 @@ impl McpServer {
             startup_timeout: Self::DEFAULT_STARTUP_TIMEOUT,
             tool_timeout: Self::DEFAULT_TOOL_TIMEOUT,
             needs_approval: Approval::Never,
+            guardrails: ToolGuardrails::default(),
             enabled_tools: None,
             disabled_tools: Vec::new(),
             prefix_on_clash: false,

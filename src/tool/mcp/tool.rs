@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{McpServer, answer, cause};
 use crate::tool::scrub::Scrub;
-use crate::tool::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+use crate::tool::{Tool, ToolCall, ToolError, ToolFuture, ToolGuardrails, ToolOutput, ToolSpec};
 use crate::trace::Context;
 
 /// The longest description that the Realtime API takes, in characters (protocol.md, limits).
@@ -70,6 +70,10 @@ impl Tool for McpTool {
 
     fn needs_approval(&self, call: &ToolCall) -> Result<bool, ToolError> {
         self.server().needs_approval.is_needed(call)
+    }
+
+    fn guardrails(&self) -> ToolGuardrails {
+        self.server().guardrails.clone()
     }
 
     fn mcp_server(&self) -> Option<&str> {

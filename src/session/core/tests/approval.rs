@@ -33,7 +33,7 @@ fn waiting() -> Rig {
 }
 
 impl Rig {
-    fn decide(&mut self, call_id: &str, decision: Decision) -> Result<(), SessionError> {
+    pub(super) fn decide(&mut self, call_id: &str, decision: Decision) -> Result<(), SessionError> {
         let call_id = call_id.to_owned();
         self.command(Command::Decide {
             call_id,
@@ -47,7 +47,7 @@ impl Rig {
     }
 
     /// The calls that the application was asked about since the test last looked.
-    fn asked(&mut self) -> Vec<String> {
+    pub(super) fn asked(&mut self) -> Vec<String> {
         let asked = |event| match event {
             SessionEvent::ToolApprovalRequired { call_id, .. } => Some(call_id),
             _ => None,
@@ -56,7 +56,7 @@ impl Rig {
     }
 
     /// What the model was told since the test last looked.
-    fn outputs(&mut self) -> Vec<String> {
+    pub(super) fn outputs(&mut self) -> Vec<String> {
         let outputs = self.sent_of("conversation.item.create");
         outputs
             .iter()

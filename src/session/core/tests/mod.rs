@@ -1,9 +1,11 @@
 //! The session's rules, each in an order and at times that the test chooses: no socket, no runtime, no clock.
 
 mod approval;
+mod call_guardrails;
 mod doings;
 mod ending;
 mod entry;
+mod guardrails;
 mod handoff;
 mod history;
 mod interruption;
@@ -23,7 +25,10 @@ use super::*;
 use crate::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
 use crate::session::{EndReason, SessionError};
-use crate::tool::{FunctionTool, McpServers, ToolError, ToolOutput};
+use crate::tool::{
+    Debounce, FunctionGuardrail, FunctionTool, GuardrailError, McpServers, Subject, ToolError, ToolOutput,
+    Verdict,
+};
 use crate::trace::{
     Context, MemoryProcessor, ShutdownReport, SpanData, SpanProcessor, SpanRecord, Trace, TraceRecord, Tracer,
 };
@@ -43,6 +48,7 @@ struct Rig {
     /// Events for the application that the test has not looked at.
     events: Vec<SessionEvent>,
     runs: Vec<ToolRun>,
+    checks: Vec<GuardrailRun>,
     replies: Vec<(u64, Result<(), SessionError>)>,
     opened: bool,
     failed: Option<SessionError>,
@@ -129,6 +135,7 @@ impl Rig {
             sent: Vec::new(),
             events: Vec::new(),
             runs: Vec::new(),
+            checks: Vec::new(),
             replies: Vec::new(),
             opened: false,
             failed: None,
@@ -179,6 +186,7 @@ impl Rig {
                 }
                 Output::Emit(event) => self.events.push(event),
                 Output::RunTool(run) => self.runs.push(*run),
+                Output::RunGuardrail(run) => self.checks.push(*run),
                 Output::Reply { ticket, result } => self.replies.push((ticket, result)),
                 Output::Opened => self.opened = true,
                 Output::Failed(error) => self.failed = Some(error),
@@ -308,6 +316,21 @@ impl Rig {
     fn tool_failed(&mut self, call_id: &str, error: &str) {
         let (call_id, result) = (call_id.to_owned(), Err(ToolError::new(error)));
         self.input(Input::ToolDone { call_id, result });
+    }
+
+    /// What the guardrail that was asked first, of those not answered yet, says.
+    fn judge(&mut self, verdict: Verdict) {
+        self.judged(Ok(verdict));
+    }
+
+    fn judged(&mut self, result: Result<Verdict, GuardrailError>) {
+        let id = self.checks.remove(0).id;
+        self.input(Input::GuardrailDone { id, result });
+    }
+
+    /// The guardrails that were asked and have not answered yet.
+    fn looking(&self) -> Vec<&str> {
+        self.checks.iter().map(|run| run.guardrail.name()).collect()
     }
 
     /// The types of what was sent since the test last looked.

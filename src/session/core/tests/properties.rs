@@ -7,15 +7,23 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::Decision;
+use crate::tool::{ManagedGuardrail, ManagedTool};
 
 /// The usual agents, of which one has a tool whose calls must be approved.
 fn agents_that_ask() -> Agents {
+    let guardrail =
+        |name: &str| FunctionGuardrail::new(name, |_| async { unreachable!("the world answers") });
+    let early = ManagedGuardrail::new(Arc::new(guardrail("early"))).before_approval();
     let agents = agents();
     let delete = FunctionTool::new("delete", "", json!({"type": "object"}), |_| async {
         Ok(ToolOutput::from("unused"))
     });
     let triage = agents.get("Triage").unwrap().clone();
-    agents.with(triage.tool(delete.approval(true)))
+    let delete = ManagedTool::new(Arc::new(delete.approval(true)))
+        .input_guardrail(early)
+        .input_guardrail(guardrail("late"))
+        .output_guardrail(guardrail("after"));
+    agents.with(triage.tool(delete))
 }
 
 /// A Realtime server without I/O. Frames both ways wait until the test lets them through.
@@ -142,11 +150,10 @@ struct World {
 
 impl World {
     fn new(mangle: bool, begins_by_itself: bool, in_line_tools: bool) -> Self {
-        let agents = if in_line_tools {
-            in_line(agents_that_ask())
-        } else {
-            agents_that_ask()
-        };
+        let guardrail = FunctionGuardrail::new("polite", |_| async { unreachable!("the world answers") });
+        let mut agents = agents_that_ask().output_guardrail(guardrail);
+        agents.guardrail_debounce = Debounce::Characters(1);
+        let agents = if in_line_tools { in_line(agents) } else { agents };
         Self {
             rig: Rig::open_with(agents),
             server: Server {
@@ -160,7 +167,7 @@ impl World {
     }
 
     fn step(&mut self, (kind, mood): (u8, u8)) {
-        match kind % 13 {
+        match kind % 14 {
             0 => self.rig.say("hello"),
             1 => self.rig.command(Command::Interrupt),
             2 => self
@@ -175,6 +182,7 @@ impl World {
             8 | 9 => self.client_hears(mood),
             10 => self.a_tool_ends(mood),
             11 => self.a_person_decides(mood),
+            12 => self.a_check_ends(mood),
             _ => {
                 self.rig.wait(ms(u64::from(mood) * 10));
                 self.rig.input(Input::Time);
@@ -237,6 +245,21 @@ impl World {
         }
     }
 
+    fn a_check_ends(&mut self, mood: u8) {
+        if self.rig.checks.is_empty() {
+            return;
+        }
+        let place = usize::from(mood) % self.rig.checks.len();
+        let id = self.rig.checks.swap_remove(place).id;
+        let result = match mood % 8 {
+            0 if self.mangle => Ok(Verdict::Stop(None)),
+            1 | 2 => Ok(Verdict::Reject(None)),
+            3 => Err(GuardrailError::new("it can't tell")),
+            _ => Ok(Verdict::Pass),
+        };
+        self.rig.input(Input::GuardrailDone { id, result });
+    }
+
     fn a_person_decides(&mut self, mood: u8) {
         let waiting = self.rig.core.calls.approvals.waiting_ids();
         let (call_id, waits) = match waiting.get(usize::from(mood) % (waiting.len() + 1)) {
@@ -256,17 +279,20 @@ impl World {
             ticket,
         });
         let reply = self.rig.replies.pop();
-        assert!(matches!(reply, Some((8, result)) if result.is_ok() == waits));
+        let is_told = matches!(reply, Some((8, result)) if result.is_ok() == waits);
+        assert!(is_told || self.rig.ended); // by a guardrail
     }
 
     /// Lets everything under way come to its end.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let is_quiet = self.unheard.is_empty() && self.server.said.is_empty() && self.rig.runs.is_empty();
-            if is_quiet && self.server.running.is_none() && self.rig.core.calls.approvals.waiting() == 0 {
+            let is_quiet = self.unheard.is_empty() && self.server.said.is_empty();
+            let is_idle = self.rig.runs.is_empty() && self.rig.checks.is_empty();
+            let is_decided = self.rig.core.calls.approvals.waiting() == 0;
+            if is_quiet && is_idle && is_decided && self.server.running.is_none() {
                 return;
             }
-            for kind in [3, 5, 8, 10, 11] {
+            for kind in [3, 5, 8, 10, 11, 12] {
                 self.step((kind, 4)); // no call, no refusal, an intact frame
             }
             self.step((11, 0)); // the first that waits, if any
@@ -302,7 +328,7 @@ proptest! {
         world.settle();
         let core = &world.rig.core;
         prop_assert!(!core.sequencer.is_busy(), "{:?}", core.sequencer);
-        prop_assert!(!core.calls.are_open() && !core.charge.is_changing());
+        prop_assert!(!core.calls.are_open() && !core.charge.is_changing() && !core.watch.is_waited_for());
         let turn = world.rig.events.iter().rev().find_map(|event| match event {
             SessionEvent::TurnEnd { .. } => Some(true),
             SessionEvent::AgentStart { .. }
