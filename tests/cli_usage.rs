@@ -31,7 +31,7 @@ fn each_mistake_names_what_would_be_right() {
         ),
         (
             &["--simulate", "--trace", "file"],
-            "expected openai, stdout, file=PATH or none",
+            "expected openai, otlp, stdout, file=PATH or none",
         ),
         (
             &["--simulate", "--trace", "none", "--trace", "stdout"],
