@@ -1,9 +1,9 @@
 # What people and CI do with the project; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench peers ci
+.PHONY: help run test lint bench peers browser screenshots ci
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a session on the embedded simulator: no key, no network
 	cargo run --locked -- --agent agents/concierge.toml --simulate -m "I want a refund for my last invoice"
@@ -34,4 +34,14 @@ peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the t
 	npm ci --prefix .peers --ignore-scripts --no-audit --no-fund
 	touch $@
 
-ci: peers test lint ## what CI runs
+browser: ## Chromium, for the tests of the page that shows a trace
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium chromium-driver; \
+	else echo "install Chromium and its driver (Debian: chromium, chromium-driver)"; exit 1; fi
+
+screenshots: browser ## the pictures of the README
+	cargo test --locked --test screenshots -- --ignored
+
+ci: peers browser test lint ## what CI runs

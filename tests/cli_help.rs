@@ -27,6 +27,11 @@ fn the_short_help() {
 fn the_help_of_the_commands() {
     insta::assert_snapshot!("check", stdout(&["check", "-h"]));
     insta::assert_snapshot!("simulate", stdout(&["simulate", "-h"]));
+    insta::assert_snapshot!("traces", stdout(&["traces", "-h"]));
+    insta::assert_snapshot!("traces_show", stdout(&["traces", "show", "-h"]));
+    insta::assert_snapshot!("traces_html", stdout(&["traces", "html", "-h"]));
+    insta::assert_snapshot!("traces_resend", stdout(&["traces", "resend", "-h"]));
+    insta::assert_snapshot!("traces_clear", stdout(&["traces", "clear", "-h"]));
 }
 
 #[test]

@@ -54,7 +54,13 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("raw_client_event", &["event"]),
     (
         "session_end",
-        &["reason", "usage", "transcription_usage", "duration_s"],
+        &[
+            "reason",
+            "usage",
+            "transcription_usage",
+            "duration_s",
+            "deliveries",
+        ],
     ),
 ];
 

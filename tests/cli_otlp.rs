@@ -125,7 +125,7 @@ fn a_collector_that_is_not_there_is_told_and_no_failure() {
     assert!(
         outcome
             .stderr
-            .contains("did not get to otlp: 127.0.0.1:1 could not be reached"),
+            .contains("did not get to otlp yet: 127.0.0.1:1 could not be reached"),
         "{}",
         outcome.stderr
     );

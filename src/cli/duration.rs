@@ -31,7 +31,10 @@ pub fn show(duration: Duration) -> String {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{} ms", micros / 1_000),
         1_000_000..60_000_000 => format!("{:.2} s", duration.as_secs_f64()),
-        _ => format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60),
+        _ => match (duration.as_secs() / 60, duration.as_secs() % 60) {
+            (minutes, 0) => format!("{minutes} min"),
+            (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        },
     }
 }
 
@@ -80,7 +83,11 @@ mod tests {
 
     #[test]
     fn times_are_shown_in_the_unit_that_suits_them() {
-        let shown = [999, 1_000, 999_999, 1_240_000, 61_000_000].map(|us| show(Duration::from_micros(us)));
-        assert_eq!(shown, ["999 µs", "1 ms", "999 ms", "1.24 s", "1 min 1 s"]);
+        let micros = [999, 1_000, 999_999, 1_240_000, 61_000_000, 120_000_000];
+        let shown = micros.map(|us| show(Duration::from_micros(us)));
+        assert_eq!(
+            shown,
+            ["999 µs", "1 ms", "999 ms", "1.24 s", "1 min 1 s", "2 min"]
+        );
     }
 }

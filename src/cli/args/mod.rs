@@ -61,7 +61,7 @@ Exit codes:
   0    it worked
   1    a client deviated from the recording that was replayed
   2    the command line or an agent file is wrong
-  3    the connection, the server or a turn failed
+  3    the connection, the server or a turn failed, or with --trace-strict the trace did not arrive
   4    time ran out (--timeout, --turn-timeout)
   130  a signal ended it
 

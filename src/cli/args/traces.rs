@@ -56,7 +56,8 @@ pub struct HtmlArgs {
 pub struct StoreArgs {
     /// The folder of the trace store [default: REALTIME_RUN_SPOOL, else realtime-run in XDG_STATE_HOME or
     /// ~/.local/state]
-    #[arg(long, global = true, value_name = "DIR")]
+    // An id of its own: a global value reaches the arguments of a run as well, where it would be out of place.
+    #[arg(id = "store", long = "spool", global = true, value_name = "DIR")]
     pub spool: Option<PathBuf>,
 }
 

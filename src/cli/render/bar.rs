@@ -10,6 +10,9 @@ use crate::cli::glyphs::Glyphs;
 /// Cells from one moment on the axis to the next, at the least.
 const TICK_CELLS: usize = 12;
 
+/// Microseconds of a minute.
+const MINUTE: u64 = 60_000_000;
+
 /// A stretch of time over a number of cells.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
@@ -87,13 +90,12 @@ impl Scale {
 
     /// Microseconds from one moment on the axis to the next: the least round number for which there is room.
     fn step(&self) -> u64 {
-        let least = (u128::from(self.length) * TICK_CELLS as u128 / self.cells as u128).max(1);
-        let round = |power: u32| [1, 2, 5].map(|digit| digit * 10_u64.pow(power));
-        let steps = (0..19).flat_map(round);
-        steps
-            .into_iter()
-            .find(|step| u128::from(*step) >= least)
-            .unwrap_or(u64::MAX)
+        let least = u128::from(self.length) * TICK_CELLS as u128 / self.cells as u128;
+        let tens = (0..8).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
+        let minutes = [1, 2, 5, 10, 30].map(|minutes| minutes * MINUTE);
+        let hours = (0..9).flat_map(|power| [1, 2, 5].map(|digit| digit * 60 * MINUTE * 10_u64.pow(power)));
+        let mut steps = tens.filter(|step| *step < MINUTE).chain(minutes).chain(hours);
+        steps.find(|step| u128::from(*step) >= least).unwrap_or(u64::MAX)
     }
 
     /// The place of a moment among so many.
@@ -160,6 +162,6 @@ mod tests {
         assert_eq!(axis(3_000_000, 40), "╷0           ╷1.00 s      ╷2.00 s");
         assert_eq!(axis(100, 10), "╷0");
         assert_eq!(axis(0, 10), "╷0");
-        assert_eq!(axis(u64::MAX / 4, 12), "╷0");
+        assert_eq!(axis(50 * MINUTE, 40), "╷0                      ╷30 min");
     }
 }

@@ -92,6 +92,8 @@ pub struct Branches {
     glyphs: Glyphs,
     /// How many levels are drawn; what is deeper stands side by side.
     levels: usize,
+    /// Whether a level takes two columns instead of three.
+    narrow: bool,
     /// For each level above, whether more comes there.
     open: Vec<bool>,
 }
@@ -101,8 +103,14 @@ impl Branches {
         Self {
             glyphs,
             levels,
+            narrow: false,
             open: Vec::new(),
         }
+    }
+
+    /// The same where columns are few.
+    pub fn narrow(self) -> Self {
+        Self { narrow: true, ..self }
     }
 
     /// What stands before the node.
@@ -112,10 +120,13 @@ impl Branches {
         if node.depth >= self.levels {
             text += self.glyphs.ellipsis;
             text.push(' ');
-        } else if node.is_last {
-            text += self.glyphs.last_fork;
         } else {
-            text += self.glyphs.fork;
+            let fork = if node.is_last {
+                self.glyphs.last_fork
+            } else {
+                self.glyphs.fork
+            };
+            text.extend(self.level(fork));
         }
         self.open.push(!node.is_last);
         text
@@ -123,9 +134,14 @@ impl Branches {
 
     /// What stands before more lines about the node that was asked for last.
     pub fn trunks(&self) -> String {
-        let drawn = self.open.iter().take(self.levels);
-        drawn
-            .map(|&open| if open { self.glyphs.trunk } else { INDENT })
-            .collect()
+        let trunk = |open: &bool| if *open { self.glyphs.trunk } else { INDENT };
+        let drawn = self.open.iter().take(self.levels).map(trunk);
+        drawn.flat_map(|level| self.level(level)).collect()
+    }
+
+    fn level<'a>(&self, drawn: &'a str) -> impl Iterator<Item = char> + use<'a> {
+        let narrow = self.narrow;
+        let mut place = 0..;
+        drawn.chars().filter(move |_| place.next() != Some(1) || !narrow)
     }
 }

@@ -9,13 +9,16 @@ use super::node::{self, Branches, Remark};
 use crate::cli::duration;
 use crate::cli::glyphs::Glyphs;
 use crate::cli::style::Paint;
+use crate::cli::trace::counted;
 
 /// Columns between columns.
 const GAP: &str = "  ";
+/// Columns that names have before bars have more than the least.
+const NAME: usize = 24;
 /// Cells of the shortest bars.
 const LEAST_BARS: usize = 10;
-/// Columns of the line in which tokens have a place.
-const WIDTH_FOR_TOKENS: usize = 64;
+/// Columns of a line in which everything has its place; in fewer, tokens are left out, and levels are narrow.
+const WIDTH_FOR_ALL: usize = 64;
 
 /// How it is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +36,9 @@ pub fn waterfall(tree: &TraceTree, look: Look) -> String {
         return text + "no spans were recorded\n";
     };
     let mut branches = Branches::new(look.glyphs, levels(look.width));
+    if look.width < WIDTH_FOR_ALL {
+        branches = branches.narrow();
+    }
     let row = |node| Row::new(node, &mut branches, look.glyphs);
     let rows: Vec<_> = tree.nodes().iter().map(row).collect();
     let columns = Columns::of(&rows, look.width);
@@ -100,26 +106,23 @@ fn tokens(node: &TreeNode) -> Option<[u64; 2]> {
 fn heading(tree: &TraceTree, look: Look) -> String {
     let Look { width, glyphs, paint } = look;
     let trace = tree.trace();
-    let (id, name) = (trace.id.to_string(), node::words(&trace.workflow_name, glyphs));
-    let between = if cell::width(&id) + 1 + cell::width(&name) <= width {
-        " "
-    } else {
-        "\n"
+    let id = fit(&trace.id.to_string(), width, glyphs);
+    let name = fit(&node::words(&trace.workflow_name, glyphs), width, glyphs);
+    let between = match cell::width(&id) + 1 + cell::width(&name) {
+        _ if name.is_empty() => "",
+        both if both <= width => " ",
+        _ => "\n",
     };
-    format!(
-        "{}{between}{}\n{}\n",
-        paint.dim(&fit(&id, width, glyphs)),
-        paint.bold(&fit(&name, width, glyphs)),
-        wrapped(&facts(tree, glyphs), width),
-    )
+    let facts = wrapped(&facts(tree, glyphs), width);
+    format!("{}{between}{}\n{facts}\n", paint.dim(&id), paint.bold(&name))
 }
 
 fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {
-    let mut facts = vec![counted(tree.nodes().len(), "span")];
     let records = || tree.nodes().iter().filter_map(TreeNode::record);
+    let mut facts = vec![counted(records().count() as u64, "span")];
     let errors = records().filter(|record| record.error.is_some()).count();
     if errors > 0 {
-        facts.push(counted(errors, "error"));
+        facts.push(counted(errors as u64, "error"));
     }
     if let Some((start, end)) = tree.started_at().zip(tree.ended_at()) {
         let whole = duration::show(end.saturating_duration_since(start));
@@ -138,10 +141,6 @@ fn facts(tree: &TraceTree, glyphs: Glyphs) -> Vec<String> {
         facts.push(format!("{output} out"));
     }
     facts
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The facts with commas between them, in lines of so many columns.
@@ -179,13 +178,14 @@ impl Columns {
         let took = widest(|row| width(&row.took)).max("time".len());
         let tokens = match widest(|row| width(&row.tokens)) {
             0 => 0,
-            _ if whole < WIDTH_FOR_TOKENS => 0,
+            _ if whole < WIDTH_FOR_ALL => 0,
             widest => widest.max("in/out".len()),
         };
         let gaps = if tokens > 0 { 3 } else { 2 } * GAP.len();
         let rest = whole.saturating_sub(took + tokens + gaps);
         let name = widest(|row| width(&row.before) + row.kind.len() + 1 + width(&row.name));
-        let name = name.clamp("span".len(), rest.saturating_sub(rest / 2).max("span".len()));
+        let most = (rest / 2).max(rest.saturating_sub(LEAST_BARS).min(NAME));
+        let name = name.clamp("span".len(), most.max("span".len()));
         Self {
             name,
             took,

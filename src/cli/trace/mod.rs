@@ -23,12 +23,14 @@ use pipeline::Pipeline;
 pub use store::open as open_store;
 pub use targets::{Targets, TraceTarget};
 
-use super::args::{RunArgs, TraceArgs};
+use super::args::{KeepArgs, RunArgs, TraceArgs};
 use super::exit::Failure;
 use super::glyphs::Glyphs;
+use super::output::Stream;
 use super::printer::Printer;
 use super::render;
 use super::signals::Signals;
+use super::style::harmless;
 
 /// How long the exporters may take at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -45,6 +47,8 @@ pub struct RunTrace {
     memory: Arc<MemoryProcessor>,
     /// Keeps them for later.
     store: Option<Arc<StoreProcessor>>,
+    /// How the run can be looked at later, if it can.
+    hint: Option<String>,
 }
 
 impl RunTrace {
@@ -65,6 +69,7 @@ impl RunTrace {
                 Pipeline::build(targets, args, redaction, key, printer, &memory)?
             }
         };
+        let hint = store.is_some().then(|| hint(&args.keep)).flatten();
         let args = &args.trace;
         let name = args.workflow_name.as_ref().or(file.workflow_name.as_ref());
         let mut trace = tracer.trace(name.map_or(WORKFLOW_NAME, String::as_str));
@@ -86,10 +91,11 @@ impl RunTrace {
             tracer,
             memory,
             store,
+            hint,
         })
     }
 
-    /// Shows the span tree.
+    /// Shows the span tree, and tells a person at a terminal how to see more.
     pub fn show(&self, printer: &Printer) {
         for trace in self.memory.traces() {
             let tree = TraceTree::new(trace, self.memory.spans());
@@ -99,6 +105,9 @@ impl RunTrace {
         let dropped = self.memory.dropped();
         if dropped > 0 {
             printer.note(&format!("({dropped} earlier spans are not shown)"));
+        }
+        if let Some(hint) = self.hint.as_ref().filter(|_| Stream::Stderr.is_terminal()) {
+            printer.note(&printer.paint().dim(hint));
         }
     }
 
@@ -138,6 +147,18 @@ fn parent() -> Option<Traceparent> {
     text.parse()
         .inspect_err(|error| tracing::warn!("TRACEPARENT is passed over: {error}"))
         .ok()
+}
+
+/// How a run that is kept can be looked at.
+fn hint(args: &KeepArgs) -> Option<String> {
+    let spool = args
+        .spool
+        .as_ref()
+        .map(|dir| format!(" --spool {}", dir.display()));
+    let spool = spool.unwrap_or_default();
+    let hint =
+        format!("to scale: realtime-run traces show{spool}; as a page: realtime-run traces html{spool}");
+    (!args.no_store).then(|| harmless(&hint).into_owned())
 }
 
 /// The file's metadata, with the command line's over it.

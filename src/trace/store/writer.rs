@@ -50,12 +50,13 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes items and hands them on; when they can't be written, they are handed on all the same.
     fn pass(&mut self, items: &[Item]) {
-        self.learn_traces(items);
         let lanes = &self.shared.lanes;
         let is_sound = self.shared.findings().trouble.is_none();
         let written = if is_sound { Some(self.write(items)) } else { None };
         match written {
             Some(Ok(first)) => {
+                // Before anything may be read back.
+                self.learn_traces(items);
                 for lane in lanes {
                     lane.queue.feed(items, |index| self.chunk.place(first, index));
                 }

@@ -171,12 +171,15 @@ impl Entry {
     }
 }
 
-/// What was said aloud by whom, with the span that tells so and what went wrong in it. Answers tell the same words.
-struct Spoken(HashMap<(Kind, String), VecDeque<(usize, Option<String>)>>);
+/// What was said aloud by whom, with the spans that tell so. Answers tell the same words.
+struct Spoken(HashMap<(Kind, String), VecDeque<Sound>>);
+
+/// A span that tells of words said aloud, and what went wrong in it.
+type Sound = (usize, Option<String>);
 
 impl Spoken {
     fn of(tree: &TraceTree) -> Self {
-        let mut spoken: HashMap<_, VecDeque<_>> = HashMap::new();
+        let mut spoken: HashMap<_, VecDeque<Sound>> = HashMap::new();
         for (place, node) in tree.nodes().iter().enumerate() {
             let Some(record) = node.record() else { continue };
             let (kind, words) = match &record.data {
@@ -196,7 +199,7 @@ impl Spoken {
     }
 
     /// Takes out the first span that tells of these words.
-    fn take(&mut self, kind: Kind, words: &str) -> Option<(usize, Option<String>)> {
+    fn take(&mut self, kind: Kind, words: &str) -> Option<Sound> {
         self.0.get_mut(&(kind, words.trim().to_owned()))?.pop_front()
     }
 }
@@ -217,5 +220,83 @@ fn words(content: &Value) -> Option<String> {
             Some(parts.iter().map(part).collect::<Vec<_>>().join("\n"))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{data, refund, tree};
+    use serde_json::{Value, json};
+
+    /// The entries, a line for each.
+    fn lines(data: &Value) -> String {
+        let text = |value: &Value| value.as_str().map(|text| format!(" {text}")).unwrap_or_default();
+        let line = |entry: &Value| {
+            format!(
+                "{} {}{}{}:{}{}{}\n",
+                entry["at"],
+                entry["kind"].as_str().unwrap(),
+                text(&entry["name"]),
+                text(&entry["agent"]),
+                text(&entry["text"]),
+                entry["output"]
+                    .as_str()
+                    .map(|output| format!(" = {output}"))
+                    .unwrap_or_default(),
+                entry["error"]
+                    .as_str()
+                    .map(|error| format!(" ! {error}"))
+                    .unwrap_or_default(),
+            )
+        };
+        data["conversation"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(line)
+            .collect()
+    }
+
+    #[test]
+    fn it_is_told_in_order_with_what_was_done_in_between() {
+        insta::assert_snapshot!(lines(&data(&refund())));
+    }
+
+    #[test]
+    fn words_that_no_answer_tells_are_told_by_the_spans_of_their_sound() {
+        let span = |number: u8, data: Value| {
+            json!({"object": "trace.span", "id": format!("span_{number:024x}"), "parent_id": null,
+                "trace_id": format!("trace_{:032x}", 1), "started_at": "2026-01-02T03:04:05Z",
+                "ended_at": "2026-01-02T03:04:06Z", "span_data": data, "error": null})
+        };
+        let sound = json!({"data": "", "format": "pcm"});
+        let user = |content: Value| json!({"role": "user", "content": content});
+        let told = [
+            span(
+                1,
+                json!({"type": "transcription", "input": sound, "output": "Heard"}),
+            ),
+            span(
+                2,
+                json!({"type": "transcription", "input": sound, "output": " Asked\n"}),
+            ),
+            span(3, json!({"type": "speech", "input": "Said", "output": sound})),
+            span(
+                4,
+                json!({"type": "generation", "input": [user("Asked".into()), user(Value::Null)], "output": null}),
+            ),
+            span(
+                5,
+                json!({"type": "generation", "input": [user(json!([{"type": "input_image"}]))], "output": [{"role": "assistant", "content": "Said"}]}),
+            ),
+        ];
+        let text: String = told.iter().map(|line| format!("{line}\n")).collect();
+        insta::assert_snapshot!(lines(&data(&tree(&text))), @r"
+        0 user: Heard
+        0 user: Asked
+        0 user:
+        0 user: [input_image]
+        0 assistant: Said
+        ");
     }
 }

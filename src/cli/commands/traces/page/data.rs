@@ -1,6 +1,8 @@
 //! What the page is told of a trace.
 
-use realtime_run::trace::{JsonMap, SpanRecord, Timestamp, TraceId, TraceTree, TreeNode, TreeSpan};
+use realtime_run::trace::{
+    JsonMap, SpanData, SpanError, SpanRecord, Timestamp, TraceId, TraceTree, TreeNode, TreeSpan,
+};
 use serde::Serialize;
 
 use super::conversation::{self, Entry};
@@ -47,8 +49,8 @@ struct Span<'a> {
 
 #[derive(Debug, Serialize)]
 struct Record<'a> {
-    span_data: &'a realtime_run::trace::SpanData,
-    error: Option<&'a realtime_run::trace::SpanError>,
+    span_data: &'a SpanData,
+    error: Option<&'a SpanError>,
     metadata: Option<&'a JsonMap>,
 }
 

@@ -102,3 +102,33 @@ impl AgentUsage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{data, refund};
+    use serde_json::json;
+
+    #[test]
+    fn each_turn_waits_for_its_first_content_and_its_first_sound() {
+        let turns = data(&refund())["turns"].clone();
+        let expected = json!([
+            {"span": 2, "ended": 900_000, "first_content": 280_000, "first_audio": 330_000},
+            {"span": 13, "ended": 9_800_000, "first_content": 520_000, "first_audio": 3_030_000},
+            {"span": 18, "ended": 13_690_000, "first_content": 320_000, "first_audio": null},
+        ]);
+        assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn tokens_are_counted_for_the_agent_whose_answers_took_them() {
+        let usage = data(&refund())["usage"].clone();
+        let triage = json!({"agent": "Triage", "answers": 1, "input_text": 281, "input_audio": 18, "input_image": 0,
+            "input_cached": 0, "output_text": 12, "output_audio": 46, "input": 299, "output": 58});
+        assert_eq!(usage[0], triage);
+        let [agent, answers, cached] = ["agent", "answers", "input_cached"].map(|key| &usage[1][key]);
+        assert_eq!(
+            [agent, answers, cached],
+            [&json!("Refunds"), &json!(5), &json!(2688)]
+        );
+    }
+}

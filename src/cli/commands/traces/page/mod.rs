@@ -21,6 +21,7 @@ const SCRIPT: &str = concat!(
     include_str!("script/elements.js"),
     include_str!("script/words.js"),
     include_str!("script/spans.js"),
+    include_str!("script/view.js"),
     include_str!("script/waterfall.js"),
     include_str!("script/details.js"),
     include_str!("script/conversation.js"),
@@ -60,4 +61,56 @@ fn filled(mut rest: &str, fills: &[(&str, String)]) -> String {
 fn hash(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     format!("sha256-{}", base64_simd::STANDARD.encode_to_string(hash.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use realtime_run::trace::TraceSet;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The only trace of these lines.
+    pub(super) fn tree(lines: &str) -> TraceTree {
+        let set = TraceSet::read(Cursor::new(lines)).unwrap();
+        let id = set.traces().next().unwrap().id;
+        set.tree(id).unwrap()
+    }
+
+    pub(super) fn refund() -> TraceTree {
+        tree(include_str!("../../../../../tests/traces/refund.jsonl"))
+    }
+
+    /// What the page is told.
+    pub(super) fn data(tree: &TraceTree) -> Value {
+        serde_json::to_value(PageData::new(tree)).unwrap()
+    }
+
+    #[test]
+    fn the_policy_lets_only_the_page_itself_run() {
+        let page = page(&refund()).unwrap();
+        let policy = page.split("Content-Security-Policy\" content=\"").nth(1).unwrap();
+        let policy = policy.split('"').next().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        for gap in ["style", "script", "title", "data"] {
+            assert!(!page.contains(&format!("{{{{{gap}")), "{gap} is filled");
+        }
+    }
+
+    #[test]
+    fn what_fills_a_gap_is_not_taken_for_one() {
+        let fills = [("{{a}}", "{{b}}{{a}}".to_owned()), ("{{b}}", "2".to_owned())];
+        assert_eq!(filled("<{{a}}|{{b}}>", &fills), "<{{b}}{{a}}|2>");
+    }
+
+    #[test]
+    fn a_known_text_has_its_known_hash() {
+        assert_eq!(hash("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    }
 }

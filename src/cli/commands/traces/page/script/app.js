@@ -39,8 +39,8 @@ function showHead({ trace, spans, started_at: startedAt, length }) {
   const facts = [
     element('code', {}, trace.id),
     startedAt === null ? null : `${startedAt.slice(0, 19).replace('T', ' ')} UTC`,
-    duration(length) || '0',
-    counted(spans.length, 'span'),
+    duration(length),
+    counted(spans.filter((span) => span.record !== null).length, 'span'),
     errors ? element('strong', {}, counted(errors, 'error')) : null,
     trace.group_id === null ? null : `group ${trace.group_id}`,
     ...Object.entries(trace.metadata ?? {}).map(([name, value]) => `${name}: ${readable(value)}`),

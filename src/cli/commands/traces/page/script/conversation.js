@@ -1,39 +1,34 @@
-/** Entries that are made at once; a long conversation is made piece by piece, so that the page is there at once. */
-const PIECE = 500;
 /** Characters of a text that an entry shows; the span has the rest. */
 const SHOWN = 1_000;
 
 /** What was said and done, in order. */
 class Conversation {
-  #entries = new Map();
+  #places = new Map();
   #current = null;
 
   /** @param {(span: number) => void} open What to do when an entry's span is to be seen. */
   constructor(entries, open) {
-    this.list = byId('conversation');
-    this.list.addEventListener('click', (event) => {
+    const list = byId('conversation');
+    list.addEventListener('click', (event) => {
       const entry = event.target.closest('[data-span]');
       if (entry) open(Number(entry.dataset.span));
     });
-    if (!entries.length) this.list.append(element('li', { class: 'none' }, 'No words are in this trace.'));
-    this.#add(entries, 0);
+    for (const [place, { span }] of entries.entries()) {
+      if (!this.#places.has(span)) this.#places.set(span, place);
+    }
+    const make = (entry) =>
+      element('li', { class: entry.kind }, element('button', { type: 'button', 'data-span': entry.span }, ...parts(entry)));
+    this.list = new LongList(list, list, entries, make);
+    if (!entries.length) list.append(element('li', { class: 'none' }, 'No words are in this trace.'));
   }
 
   /** Shows which entry is of the selected span. */
   select(span) {
     this.#current?.removeAttribute('aria-current');
-    this.#current = this.#entries.get(span) ?? null;
+    const place = this.#places.get(span);
+    this.#current = place === undefined ? null : this.list.at(place).firstChild;
     this.#current?.setAttribute('aria-current', 'true');
     this.#current?.scrollIntoView({ block: 'nearest' });
-  }
-
-  #add(entries, from) {
-    for (const entry of entries.slice(from, from + PIECE)) {
-      const button = element('button', { type: 'button', 'data-span': entry.span }, ...parts(entry));
-      this.#entries.set(entry.span, this.#entries.get(entry.span) ?? button);
-      this.list.append(element('li', { class: entry.kind }, button));
-    }
-    if (from + PIECE < entries.length) requestAnimationFrame(() => this.#add(entries, from + PIECE));
   }
 }
 
@@ -42,7 +37,7 @@ const shortened = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` 
 /** What an entry shows, by its kind. */
 function parts(entry) {
   const who = { user: 'User', system: 'System', assistant: entry.agent ?? 'Assistant' }[entry.kind];
-  const time = element('time', {}, duration(entry.at) || '0');
+  const time = element('time', {}, duration(entry.at));
   const error = entry.error === null ? null : element('span', { class: 'error' }, entry.error);
   if (who) {
     const words = entry.text ?? '(the words are not in the trace)';

@@ -46,7 +46,7 @@ function facts(span, startedAt) {
   const add = (name, value) => {
     if (value) list.append(element('div', {}, element('dt', {}, name), element('dd', {}, value)));
   };
-  add('took', span.end === null ? '' : duration(span.end - span.start) || '0');
+  add('took', span.end === null ? '' : duration(span.end - span.start));
   add('began after', duration(span.start));
   add('first content after', span.first_content === null ? '' : duration(span.first_content - span.start));
   add('at', clockTime(startedAt, span.start));

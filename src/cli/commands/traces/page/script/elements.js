@@ -28,3 +28,35 @@ function onceAFrame(task) {
     });
   };
 }
+
+/** A list that is made as it is scrolled to: what is far below does not hold up the page. */
+class LongList {
+  #made = 0;
+
+  /**
+   * @param {Element} list
+   * @param {Element} scrolled What scrolls the list.
+   * @param {unknown[]} items
+   * @param {(item: unknown, index: number) => Element} make
+   */
+  constructor(list, scrolled, items, make) {
+    Object.assign(this, { list, items, make });
+    scrolled.addEventListener('scroll', () => {
+      const below = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight;
+      if (below < 2 * scrolled.clientHeight) this.#more();
+    });
+    this.#more();
+  }
+
+  /** The element of an item. */
+  at(index) {
+    while (this.#made <= index && this.#made < this.items.length) this.#more();
+    return this.list.children[index];
+  }
+
+  #more() {
+    const piece = this.items.slice(this.#made, this.#made + 200);
+    this.list.append(...piece.map((item, place) => this.make(item, this.#made + place)));
+    this.#made += piece.length;
+  }
+}

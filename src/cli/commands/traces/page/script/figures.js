@@ -1,12 +1,15 @@
-/** A table; cells that are numbers stand to the right. */
-function table(heads, rows) {
-  const cell = (tag) => (value) => element(tag, { class: typeof value === 'number' ? 'number' : null }, typeof value === 'number' ? count(value) : value);
-  return element(
-    'table',
-    {},
-    element('thead', {}, element('tr', {}, ...heads.map(cell('th')))),
-    element('tbody', {}, ...rows.map((row) => element('tr', {}, ...row.map(cell('td'))))),
-  );
+/** A row of a table; cells that are numbers stay in one line. */
+function tableRow(tag, values) {
+  const cell = (value) =>
+    typeof value === 'number' ? element(tag, { class: 'number' }, count(value)) : element(tag, {}, value);
+  return element('tr', {}, ...values.map(cell));
+}
+
+/** A table whose rows are made of items as they are scrolled to. */
+function showTable(place, heads, items, row) {
+  const body = element('tbody');
+  place.append(element('table', {}, element('thead', {}, tableRow('th', heads)), body));
+  new LongList(body, place, items, (item, index) => tableRow('td', row(item, index)));
 }
 
 const nothing = (words) => element('p', { class: 'none' }, words);
@@ -14,7 +17,7 @@ const nothing = (words) => element('p', { class: 'none' }, words);
 /** How long each turn of the user waited. */
 function showTurns(turns, open) {
   if (!turns.length) return byId('turns').append(nothing('No turn of the user is in this trace.'));
-  const longest = Math.max(...turns.flatMap((turn) => [turn.first_content ?? 0, turn.first_audio ?? 0]), 1);
+  const longest = turns.reduce((most, turn) => Math.max(most, turn.first_content, turn.first_audio), 1);
   const waited = (micros) => {
     const bar = element('span', { class: 'wait' });
     bar.style.width = `${(100 * (micros ?? 0)) / longest}%`;
@@ -25,8 +28,8 @@ function showTurns(turns, open) {
     button.addEventListener('click', () => open(turn.span));
     return button;
   };
-  const rows = turns.map((turn, place) => [link(turn, place), waited(turn.first_content), waited(turn.first_audio)]);
-  byId('turns').append(table(['turn', 'to first content', 'to first sound'], rows));
+  const row = (turn, place) => [link(turn, place), waited(turn.first_content), waited(turn.first_audio)];
+  showTable(byId('turns'), ['turn', 'to first content', 'to first sound'], turns, row);
 }
 
 /** The tokens of each agent. */
@@ -38,12 +41,12 @@ function showUsage(usage) {
       .map(([tokens, kind]) => `${count(tokens)} ${kind}`)
       .join(', ');
   const total = (tokens, detail) => element('span', {}, element('b', {}, count(tokens)), element('small', {}, detail));
-  const rows = usage.map((own) => [
+  const row = (own) => [
     own.agent ?? 'no agent',
     own.answers,
     total(own.input, kinds(own.input_text, own.input_audio, own.input_image)),
     own.input_cached,
     total(own.output, kinds(own.output_text, own.output_audio, 0)),
-  ]);
-  byId('usage').append(table(['agent', 'answers', 'in', 'cached', 'out'], rows));
+  ];
+  showTable(byId('usage'), ['agent', 'answers', 'in', 'cached', 'out'], usage, row);
 }

@@ -2,56 +2,8 @@
 const ROW = 28;
 /** Rows beyond the edges that are there already when they are scrolled to. */
 const SPARE_ROWS = 8;
-/** Microseconds that can be zoomed in to. */
-const LEAST_VIEW = 20;
 /** Pixels that a pointer must be dragged for it to mean a stretch of time. */
 const DRAG = 6;
-
-/** What of the trace's time is in view. */
-class View {
-  constructor(length) {
-    this.length = Math.max(length, LEAST_VIEW);
-    this.all();
-  }
-
-  all() {
-    this.set(0, this.length);
-  }
-
-  set(from, to) {
-    const width = Math.min(Math.max(to - from, LEAST_VIEW), this.length);
-    this.from = Math.min(Math.max(from, 0), this.length - width);
-    this.to = this.from + width;
-  }
-
-  get width() {
-    return this.to - this.from;
-  }
-
-  /** Zooms by a factor; what is at `center`, a part of the width, stays there. */
-  zoom(factor, center = 0.5) {
-    const still = this.from + center * this.width;
-    const width = Math.min(this.width / factor, this.length);
-    this.set(still - center * width, still + (1 - center) * width);
-  }
-
-  /** Moves by a part of the width. */
-  move(part) {
-    this.set(this.from + part * this.width, this.to + part * this.width);
-  }
-
-  /** The place of a moment in percent, for moments far outside just outside. */
-  place(moment) {
-    return Math.min(Math.max((100 * (moment - this.from)) / this.width, -1), 101);
-  }
-
-  /** Microseconds between the moments on the ruler, a round number for which there is room. */
-  step(pixels) {
-    const least = (this.width * 90) / Math.max(pixels, 90);
-    const power = 10 ** Math.floor(Math.log10(least));
-    return [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least);
-  }
-}
 
 /** The rows of spans with their bars. Only rows in sight are in the document. */
 class Waterfall {
@@ -108,9 +60,10 @@ class Waterfall {
   }
 
   #zoomToSelected() {
-    const { start, end } = this.spans.all[this.selected];
-    const margin = Math.max(((end ?? this.view.length) - start) / 10, LEAST_VIEW / 2);
-    this.view.set(start - margin, (end ?? this.view.length) + margin);
+    const span = this.spans.all[this.selected];
+    if (!span) return;
+    const { start, end } = span;
+    this.view.show(start, end ?? this.view.length);
   }
 
   #key(event) {
@@ -241,8 +194,9 @@ class Waterfall {
     const step = view.step(ruler.clientWidth);
     const ticks = [];
     for (let moment = Math.ceil(view.from / step) * step; moment < view.to; moment += step) {
-      const tick = element('span', {}, moment === 0 ? '0' : duration(moment));
-      tick.style.left = `${view.place(moment)}%`;
+      const place = view.place(moment);
+      const tick = element('span', {}, place < 92 ? duration(moment) : '');
+      tick.style.left = `${place}%`;
       ticks.push(tick);
     }
     ruler.replaceChildren(...ticks);
@@ -250,7 +204,7 @@ class Waterfall {
     this.grid.style.setProperty('--shift', `${(-ruler.clientWidth * view.from) / view.width}px`);
     byId('window').style.left = `${(100 * view.from) / view.length}%`;
     byId('window').style.width = `${(100 * view.width) / view.length}%`;
-    byId('view').textContent = `${duration(view.from) || '0'} – ${duration(view.to)}`;
+    byId('view').textContent = `${duration(view.from)} – ${duration(view.to)}`;
   }
 
   #row(index, row) {

@@ -1,12 +1,13 @@
 /** A length of time in the unit that suits it; `micros` may be null. */
 function duration(micros) {
   if (micros === null || micros === undefined) return '';
+  if (micros === 0) return '0';
   if (micros < 1_000) return `${Math.round(micros)} µs`;
   if (micros < 100_000) return `${Number((micros / 1_000).toPrecision(3))} ms`;
   if (micros < 1_000_000) return `${Math.round(micros / 1_000)} ms`;
   if (micros < 60_000_000) return `${(micros / 1_000_000).toFixed(2)} s`;
   const seconds = Math.round(micros / 1_000_000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 60)} min${seconds % 60 ? ` ${seconds % 60} s` : ''}`;
 }
 
 const count = (number) => number.toLocaleString('en');
