@@ -5,8 +5,10 @@
 
 mod g711;
 mod tone;
+mod wav;
 
 pub use tone::tone;
+pub use wav::{Wav, WavError};
 
 use crate::protocol::AudioFormat;
 

@@ -234,7 +234,9 @@ impl Answer {
         }
         self.announce(out);
         let goes_on = match &output {
-            Output::Say(_) => self.current.as_ref().is_some_and(OutputItem::is_message),
+            Output::Say(_) | Output::Spoken { .. } => {
+                self.current.as_ref().is_some_and(OutputItem::is_message)
+            }
             Output::Arguments(_) | Output::CutOff(_) | Output::Fail(_) => true,
             _ => false,
         };
@@ -248,6 +250,15 @@ impl Answer {
                     self.open_item(Begin::Message, conversation, out);
                 }
                 self.push(&words, conversation);
+            }
+            Output::Spoken { words, sound } => {
+                if !goes_on {
+                    self.open_item(Begin::Message, conversation, out);
+                }
+                let conversation = self.writes_to(conversation);
+                if let Some(item) = &mut self.current {
+                    item.push_spoken(&words, sound, conversation);
+                }
             }
             Output::Call { name, arguments } => {
                 self.open_item(Begin::Call(name), conversation, out);
@@ -327,7 +338,7 @@ impl Answer {
             || matches!(
                 self.next,
                 Some(Next::Output(
-                    Output::Say(_) | Output::Call { .. } | Output::Arguments(_)
+                    Output::Say(_) | Output::Spoken { .. } | Output::Call { .. } | Output::Arguments(_)
                 ))
             );
         has_more && self.max_output_tokens.as_u64().is_some_and(|max| made >= max)

@@ -38,9 +38,10 @@ mod shape;
 mod transcriber;
 mod usage;
 mod vad;
+mod voice;
 mod words;
 
-pub use brain::{AutoBrain, Brain, CutOff, Output, Pen, Prompt, Reply, ToolChoice};
+pub use brain::{AutoBrain, Brain, CutOff, Llm, LlmError, Output, Pen, Prompt, Reply, ToolChoice};
 pub use event_log::{EventLog, Logged};
 pub use fault::{Fault, Faults};
 pub use handle::Simulator;
@@ -50,3 +51,4 @@ pub use options::{Limits, MakeBrain, Options, Pace};
 pub use replay::{Deviation, Difference, Replay, ReplayMode, Speed};
 pub use scenario::Scenario;
 pub use transcriber::{Speech, Stopwatch, Transcriber, Transcription};
+pub use voice::SpeechCommand;

@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AutoBrain, Brain, EventLog, Faults, OpeningRefusal, Replay, Stopwatch, Transcriber};
+use super::{
+    AutoBrain, Brain, EventLog, Faults, OpeningRefusal, Replay, SpeechCommand, Stopwatch, Transcriber,
+};
 
 /// Makes the brain of each new session.
 pub type MakeBrain = Arc<dyn Fn() -> Box<dyn Brain> + Send + Sync>;
@@ -22,6 +24,8 @@ pub struct Options {
     pub brain: MakeBrain,
     /// A recording to play instead; then neither brain nor key are asked for.
     pub replay: Option<Replay>,
+    /// The program that speaks; each word is a tone of its own unless set.
+    pub voice: Option<SpeechCommand>,
     /// What makes words of the user's audio, unless the brain [hears](Brain::hear) them itself; tells its length unless
     /// set.
     pub transcriber: Arc<dyn Transcriber>,
@@ -50,6 +54,7 @@ impl Default for Options {
             pace: Pace::default(),
             brain: Arc::new(|| Box::new(AutoBrain)),
             replay: None,
+            voice: None,
             transcriber: Arc::new(Stopwatch),
             event_log: None,
             faults: Faults::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::protocol::{AudioFormat, FunctionCall, Id, Item, ItemStatus, Message, Part, Role};
@@ -63,6 +64,8 @@ enum Delta {
     Words(String),
     /// The sound of a piece of transcript.
     Sound(String),
+    /// Sound that a voice has made.
+    Recorded(Bytes),
 }
 
 /// How answers are given: in writing, aloud in a format, or aloud where the client does not get the sound.
@@ -144,6 +147,27 @@ impl OutputItem {
         }
     }
 
+    /// Puts words of a message in line whose sound is known, and then the sound, if the message is spoken.
+    pub(super) fn push_spoken(
+        &mut self,
+        text: &str,
+        mut sound: Bytes,
+        conversation: Option<&mut Conversation>,
+    ) {
+        let Body::Speech { format, .. } = self.body else {
+            return self.push(text, conversation);
+        };
+        self.complete();
+        self.pending
+            .extend(words::pieces(text).map(|piece| Delta::Words(piece.to_owned())));
+        let millis = words::SPOKEN.as_millis() as u64;
+        let step = usize::try_from(format.bytes_per_second() * millis / 1_000).unwrap_or(usize::MAX);
+        while !sound.is_empty() {
+            let piece = sound.split_to(step.min(sound.len()));
+            self.pending.push_back(Delta::Recorded(piece));
+        }
+    }
+
     /// Puts in line what was held back until now, since nothing more is to come.
     pub(super) fn complete(&mut self) {
         self.pending.extend(self.unsounded.drain(..).map(Delta::Sound));
@@ -168,30 +192,43 @@ impl OutputItem {
                     ..Tokens::default()
                 })
             }
-            Delta::Sound(piece) => Some(self.sound(&piece, conversation, out)),
+            Delta::Sound(piece) => {
+                let audio = words::sound(&piece, self.body.format());
+                Some(self.sound(&audio, false, conversation, out))
+            }
+            Delta::Recorded(audio) => Some(self.sound(&audio, true, conversation, out)),
         }
     }
 
-    fn sound(&self, piece: &str, conversation: Option<&mut Conversation>, out: &mut Outbox) -> Tokens {
+    fn sound(
+        &self,
+        audio: &[u8],
+        is_recorded: bool,
+        conversation: Option<&mut Conversation>,
+        out: &mut Outbox,
+    ) -> Tokens {
         let Body::Speech { format, is_sent, .. } = self.body else {
             return Tokens::default();
         };
-        let audio = words::sound(piece, format);
         let length = audio.len() as u64;
         if is_sent {
             let mut fields = self.part_fields();
-            fields["delta"] = base64_simd::STANDARD.encode_to_string(&audio).into();
+            fields["delta"] = base64_simd::STANDARD.encode_to_string(audio).into();
             out.send("response.output_audio.delta", fields);
         }
         if let Some(conversation) = conversation {
             conversation.change(&self.id, |entry| {
                 if let Sound::Spoken {
                     bytes,
+                    recorded,
                     truncated: false,
                     ..
                 } = &mut entry.sound
                 {
                     *bytes += length;
+                    if is_recorded {
+                        recorded.extend_from_slice(audio);
+                    }
                 }
             });
         }
@@ -282,6 +319,7 @@ impl OutputItem {
         if let Body::Speech { format, .. } = self.body {
             entry.sound = Sound::Spoken {
                 words: String::new(),
+                recorded: Vec::new(),
                 format,
                 bytes: 0,
                 truncated: false,
@@ -339,6 +377,14 @@ impl Body {
                 format,
                 is_sent: matches!(delivery, Delivery::Spoken(_)),
             },
+        }
+    }
+
+    /// How it sounds; what is not spoken has no sound.
+    fn format(&self) -> AudioFormat {
+        match self {
+            Self::Speech { format, .. } => *format,
+            Self::Text(_) | Self::Call { .. } => AudioFormat::default(),
         }
     }
 

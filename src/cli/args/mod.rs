@@ -147,6 +147,24 @@ pub struct SimulatorArgs {
     /// What the simulated server says and does wrong, from a scenario file
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub scenario: Option<PathBuf>,
+    /// A server with OpenAI's chat completions whose model answers, such as http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL", requires = "llm_model", conflicts_with_all = ["scenario", "replay"])]
+    pub llm: Option<String>,
+    /// With --llm: the model
+    #[arg(long, value_name = "MODEL", requires = "llm")]
+    pub llm_model: Option<String>,
+    /// With --llm: the environment variable that holds the key, if the server wants one
+    #[arg(long, value_name = "NAME", requires = "llm")]
+    pub llm_key_env: Option<String>,
+    /// A program that speaks: text on its stdin, a WAV file on its stdout, as `espeak-ng --stdin --stdout` [default: tones]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub tts_command: Option<String>,
+    /// A program that listens: a WAV file on its stdin, text on its stdout [default: it is told how long the user speaks]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub stt_command: Option<String>,
+    /// With --llm: how long the model may be silent [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "llm")]
+    pub llm_timeout: Option<Duration>,
 }
 
 /// Everything about a run.

@@ -126,9 +126,9 @@ impl Server {
                 ..simulator::options(simulated)?
             })));
         }
-        if simulated.scenario.is_some() {
-            let error = anyhow!("--scenario says what a simulated server does; add --simulate");
-            return Err(Failure::usage(error));
+        if let Some(flag) = simulated.given() {
+            let message = format!("`{flag}` is for a simulated server: add `--simulate`");
+            return Err(Failure::usage(anyhow!(message)));
         }
         if replaying.is_some() {
             let message = "`--replay` is for a simulated server: add `--simulate`";

@@ -3,12 +3,16 @@
 mod arguments;
 mod auto;
 mod fit;
+mod llm;
 mod reply;
 mod turn;
 
 pub use auto::AutoBrain;
+pub use llm::{Llm, LlmError};
 pub use reply::{Pen, Reply};
 pub(super) use turn::{Last, Turn};
+
+use bytes::Bytes;
 
 use crate::protocol::{ApiError, FunctionDefinition, Item};
 
@@ -40,6 +44,13 @@ pub trait Brain: Send {
 pub enum Output {
     /// Words, spoken or written as the session has it: the begin of a message, or more of the one that is being said.
     Say(String),
+    /// The same, with how the words sound, in the format of the session's output.
+    Spoken {
+        /// The words.
+        words: String,
+        /// Their sound; left out where the session writes.
+        sound: Bytes,
+    },
     /// A function call.
     Call {
         /// The function's name.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::protocol::{AudioFormat, Item};
 
 use super::answer::{Answer, Cancel, Cost, Question};
-use super::brain::{Brain, Prompt};
+use super::brain::{Brain, Prompt, Reply};
 use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
 use super::observer::Observer;
@@ -23,6 +23,7 @@ use super::request::{BadRequest, Kind, Request};
 use super::settings::Settings;
 use super::transcriber::{Hearings, Transcriber};
 use super::usage::Tokens;
+use super::voice::{self, SpeechCommand};
 use super::{Options, id, new_item};
 
 /// Responses that may run at once: one in the conversation, the others out of band.
@@ -41,6 +42,8 @@ pub(super) struct Peer {
     /// How much audio there was when the answer in the conversation began.
     answer_began_ms: u64,
     brain: Box<dyn Brain>,
+    /// What speaks; tones if none.
+    voice: Option<Arc<SpeechCommand>>,
     transcriber: Arc<dyn Transcriber>,
     /// Speech whose words are not known yet.
     pub(super) hearings: Hearings,
@@ -69,6 +72,7 @@ impl Peer {
             seen: Tokens::default(),
             answer_began_ms: 0,
             brain: (options.brain)(),
+            voice: options.voice.clone().map(Arc::new),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
             outbox: Outbox::new(options.faults.clone(), observer),
@@ -158,6 +162,7 @@ impl Peer {
             entries: self.conversation.entries(),
         });
         if let Some(reply) = reply {
+            let reply = self.voiced(reply, &self.settings);
             let answer = Answer::unasked(&self.settings, self.conversation.id.clone(), reply);
             self.answers.push_back(answer);
         }
@@ -255,7 +260,7 @@ impl Peer {
             Some(entries) => entries.iter().for_each(|entry| read += entry.tokens()),
             None => read += self.conversation.tokens(),
         }
-        let outputs = self.brain.answer(&Prompt {
+        let reply = self.brain.answer(&Prompt {
             instructions: settings.instructions(),
             tools: &settings.functions(),
             tool_choice: &settings.tool_choice(),
@@ -266,7 +271,18 @@ impl Peer {
             seen: std::mem::replace(&mut self.seen, read),
             output: Tokens::default(),
         };
-        answer.begin(outputs, cost);
+        let reply = self.voiced(reply, &settings);
+        answer.begin(reply, cost);
+    }
+
+    /// The reply in the server's voice, if it has one.
+    fn voiced(&self, reply: Reply, settings: &Settings) -> Reply {
+        match (&self.voice, settings.delivery()) {
+            (Some(voice), Delivery::Spoken(format) | Delivery::Elsewhere(format)) => {
+                voice::spoken(reply, Arc::clone(voice), format)
+            }
+            _ => reply,
+        }
     }
 
     /// Stops what plays in a call; elsewhere the client itself plays the sound (protocol.md section 2).
