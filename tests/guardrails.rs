@@ -14,7 +14,7 @@ use std::time::Duration;
 use http::{Server, ok};
 use realtime_run::agent::{Agent, AgentFile, Agents};
 use realtime_run::session::{EndReason, Session, SessionEvent};
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use realtime_run::tool::{FunctionGuardrail, GuardrailCheck, Subject, Verdict};
 use realtime_run::trace::{Context, MemoryProcessor, SpanData, SpanRecord, Tracer};
 use realtime_run::transport::Endpoint;
@@ -28,8 +28,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 struct Script(VecDeque<Output>);
 
 impl Brain for Script {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        self.0.pop_front().into_iter().collect()
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        self.0.pop_front().into_iter().collect::<Vec<_>>().into()
     }
 }
 
@@ -48,7 +48,7 @@ async fn run(agents: Agents, words: &[&str]) -> Run {
 /// A run of one turn in which the model does this.
 async fn run_script(agents: Agents, script: Vec<Output>) -> Run {
     let options = Options {
-        delta_interval: Duration::from_millis(2),
+        pace: Pace::Every(Duration::from_millis(2)),
         brain: Arc::new(move || Box::new(Script(script.clone().into()))),
         ..Options::default()
     };

@@ -11,7 +11,7 @@ use realtime_run::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use realtime_run::context::Condition;
 use realtime_run::protocol::{Item, Part, Role};
 use realtime_run::session::{Decision, Session, SessionError, SessionEvent};
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Prompt, Reply, Simulator};
 use realtime_run::tool::{McpServer, McpServers, OutputTool, ToolCall, ToolSpec};
 use realtime_run::trace::{MemoryProcessor, SpanData, SpanRecord, Trace, Tracer};
 use realtime_run::transport::Endpoint;
@@ -21,20 +21,21 @@ use serde_json::json;
 struct Obedient;
 
 impl Brain for Obedient {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
         let wish = match prompt.items().next_back() {
             Some(Item::Message(message)) if message.role == Role::User => {
                 message.content.iter().find_map(text)
             }
             _ => None,
         };
-        match wish.as_deref().and_then(|wish| wish.strip_prefix("call ")) {
-            Some(name) => vec![Output::Call {
+        let output = match wish.as_deref().and_then(|wish| wish.strip_prefix("call ")) {
+            Some(name) => Output::Call {
                 name: name.to_owned(),
                 arguments: r#"{"message": "hello"}"#.to_owned(),
-            }],
-            None => vec![Output::Say("Done.".to_owned())],
-        }
+            },
+            None => Output::Say("Done.".to_owned()),
+        };
+        vec![output].into()
     }
 }
 

@@ -1,7 +1,7 @@
-//! The official Python SDK as our peer: as a client of the simulator, and as the judge of our client events.
+//! The official SDKs as our peers: as clients of the simulator, and as the judge of our client events.
 //!
-//! Needs the interpreter of `make peers`, or the one that `REALTIME_RUN_PEERS_PYTHON` names. Without it the tests are
-//! skipped, except where `CI` is set.
+//! Needs what `make peers` installs, or the Python that `REALTIME_RUN_PEERS_PYTHON` names, and Node. Without it the tests
+//! are skipped, except where `CI` is set.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,21 @@ use realtime_run::protocol::{
     FunctionCallOutput, FunctionDefinition, Item, ItemStatus, MaxTokens, Message, Modality, NoiseReduction,
     NoiseReductionType, Part, Role, SessionConfig, TranscriptionConfig, TurnDetection, Unlimited, Voice,
 };
-use realtime_run::simulator::Simulator;
+use realtime_run::simulator::{Options, Pace, Simulator};
 
 /// Importing the SDK alone takes seconds on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// What each client does.
+const SCENARIOS: &[&str] = &[
+    "text_turn",
+    "audio_turn",
+    "spoken_turn",
+    "tool_round",
+    "handoff",
+    "interruption",
+    "error",
+];
 
 /// The interpreter that has the SDKs; none, loudly, where there is none.
 fn python() -> Option<PathBuf> {
@@ -41,8 +52,46 @@ fn python() -> Option<PathBuf> {
     None
 }
 
-async fn run(python: &Path, script: &str, arguments: &[&str], stdin: &str) -> Output {
-    let mut child = Command::new(python)
+/// Where the JavaScript SDK is; nowhere, loudly, where it is not.
+fn node_modules() -> Option<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers");
+    if directory.join("node_modules/@openai/agents-realtime").exists() {
+        return Some(directory);
+    }
+    let missing = format!(
+        "there is no JavaScript SDK in {}; `make peers` makes it",
+        directory.display()
+    );
+    assert!(std::env::var_os("CI").is_none(), "{missing}");
+    eprintln!("skipped: {missing}");
+    None
+}
+
+/// A server whose answers last long enough to be interrupted.
+async fn simulator() -> Simulator {
+    let options = Options {
+        pace: Pace::Every(Duration::from_millis(2)),
+        ..Options::default()
+    };
+    Simulator::bind_with("127.0.0.1:0", options)
+        .await
+        .expect("a free port")
+}
+
+/// Fails unless the script has run all of these and found nothing odd.
+fn assert_all_ok(output: &Output, scenarios: &[&str]) {
+    let text = text(output);
+    assert!(output.status.success(), "{text}");
+    for scenario in scenarios {
+        assert!(
+            text.lines().any(|line| line == format!("ok {scenario}")),
+            "{scenario} did not run:\n{text}"
+        );
+    }
+}
+
+async fn run(interpreter: &Path, script: &str, arguments: &[&str], stdin: &str) -> Output {
+    let mut child = Command::new(interpreter)
         .arg(
             Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/peers")
@@ -79,23 +128,32 @@ fn text(output: &Output) -> String {
 #[tokio::test]
 async fn the_python_sdk_finds_nothing_odd_about_the_simulator() {
     let Some(python) = python() else { return };
-    let simulator = Simulator::bind("127.0.0.1:0").await.expect("a free port");
+    let simulator = simulator().await;
     let output = run(&python, "simulator_client.py", &[&simulator.url()], "").await;
-    let text = text(&output);
-    assert!(output.status.success(), "{text}");
-    for scenario in [
-        "text_turn",
-        "audio_turn",
-        "spoken_turn",
-        "tool_round",
-        "handoff",
-        "interruption",
-    ] {
-        assert!(
-            text.contains(&format!("ok {scenario}")),
-            "{scenario} did not run:\n{text}"
-        );
+    let mut scenarios = SCENARIOS.to_vec();
+    scenarios.extend(["committed_turn", "explicit_interruption"]);
+    assert_all_ok(&output, &scenarios);
+}
+
+#[tokio::test]
+async fn the_python_packages_own_connections_find_nothing_odd_about_the_simulator() {
+    let Some(python) = python() else { return };
+    let simulator = simulator().await;
+    let output = run(&python, "openai_client.py", &[&simulator.url()], "").await;
+    for kind in ["sync", "async"] {
+        let scenarios: Vec<_> = SCENARIOS.iter().map(|name| format!("{kind} {name}")).collect();
+        assert_all_ok(&output, &scenarios.iter().map(String::as_str).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn the_javascript_sdk_finds_nothing_odd_about_the_simulator() {
+    let Some(directory) = node_modules() else { return };
+    let simulator = simulator().await;
+    let directory = directory.display().to_string();
+    let arguments = [&*simulator.url(), &directory];
+    let output = run(Path::new("node"), "agents_realtime.mjs", &arguments, "").await;
+    assert_all_ok(&output, SCENARIOS);
 }
 
 #[tokio::test]

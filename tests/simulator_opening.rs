@@ -13,8 +13,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use realtime_run::simulator::{Limits, Options, Simulator};
-use simulator_client::{Client, LIMIT, simulator, simulator_with};
+use realtime_run::simulator::{Limits, Options, Pace, Simulator};
+use simulator_client::{Client, LIMIT, find, order, simulator, simulator_with, words};
 
 const KEY: &str = "sk-the-right-key-of-all";
 
@@ -88,10 +88,8 @@ async fn a_session_begins_with_session_created_on_every_path() {
         let created = client.event().await;
         assert_eq!(created["type"], "session.created");
         assert_eq!(created["session"]["model"], "gpt-realtime", "{path}");
-        assert_eq!(
-            created["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"],
-            500
-        );
+        let turns = &created["session"]["audio"]["input"]["turn_detection"];
+        assert_eq!(turns["silence_duration_ms"], 200, "as this model has it");
     }
     assert!(
         simulator
@@ -105,10 +103,150 @@ async fn other_paths_and_calls_are_not_found() {
     let simulator = simulator().await;
     let (status, _) = http_error(connect(&with_path(&simulator, "/v1/chat?model=m"), &[]).await);
     assert_eq!(status, 404);
-    let (status, body) = http_error(connect(&with_path(&simulator, "/v1/realtime?call_id=rtc_1"), &[]).await);
+    let (status, body) =
+        http_error(connect(&with_path(&simulator, "/v1/realtime?call_id=unknown"), &[]).await);
     assert_eq!(
         (status, &body["error"]["code"]),
         (404, &json!("call_id_not_found"))
+    );
+}
+
+#[tokio::test]
+async fn a_call_is_joined_without_a_greeting_and_without_its_sound() {
+    let simulator = simulator().await;
+    let mut client = Client::connect(&with_path(&simulator, "/v1/realtime?call_id=rtc_1")).await;
+    client
+        .send(json!({"type": "session.update", "session": {"type": "realtime", "instructions": "Hi"}}))
+        .await;
+    assert_eq!(client.event().await["type"], "session.updated", "comes first");
+    client.say("Good morning").await;
+    client.respond().await;
+    let events = client.until("output_audio_buffer.stopped").await;
+    let kinds = order(&events);
+    assert!(
+        !kinds.contains(&"response.output_audio.delta".to_owned()),
+        "{kinds:?}"
+    );
+    let started = find(&events, "output_audio_buffer.started");
+    assert_eq!(
+        started["response_id"],
+        find(&events, "response.created")["response"]["id"]
+    );
+    assert_eq!(words(&events), "You said: Good morning");
+    client.send(json!({"type": "output_audio_buffer.clear"})).await;
+    client.next("output_audio_buffer.cleared").await;
+}
+
+#[tokio::test]
+async fn a_transcription_session_makes_words_and_no_answers() {
+    let simulator = simulator().await;
+    let mut client = Client::connect(&with_path(&simulator, "/v1/realtime?intent=transcription")).await;
+    let created = client.event().await;
+    let session = &created["session"];
+    assert_eq!(session["object"], "realtime.transcription_session");
+    assert!(
+        session.get("model").is_none() && session.get("tools").is_none(),
+        "{session}"
+    );
+    let turns =
+        json!({"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500});
+    assert_eq!(session["audio"]["input"]["turn_detection"], turns);
+
+    let update = |session: Value| json!({"type": "session.update", "session": session});
+    client
+        .send(update(
+            json!({"type": "transcription", "audio": {"input": {"transcription": {"model": "whisper-1"},
+            "turn_detection": {"type": "server_vad", "threshold": 0.4}}}}),
+        ))
+        .await;
+    let updated = client.next("session.updated").await;
+    assert_eq!(
+        updated["session"]["audio"]["input"]["turn_detection"]["threshold"],
+        0.4
+    );
+    let refused = client.refused(update(json!({"type": "realtime"}))).await;
+    assert_eq!(
+        (&refused["code"], &refused["param"]),
+        (&json!("invalid_value"), &json!("session.type"))
+    );
+
+    let second = "A".repeat(64_000);
+    client
+        .send(json!({"type": "input_audio_buffer.append", "audio": second}))
+        .await;
+    client.send(json!({"type": "input_audio_buffer.commit"})).await;
+    let completed = client
+        .next("conversation.item.input_audio_transcription.completed")
+        .await;
+    assert_eq!(completed["transcript"], "1.0 seconds of audio");
+    client.refused(json!({"type": "response.create"})).await;
+}
+
+#[tokio::test]
+async fn clients_are_refused_in_every_way_that_is_asked_for() {
+    for (name, close_code, close_reason) in [
+        ("invalid_api_key", 3000, "invalid_request_error.invalid_api_key"),
+        ("missing_model", 4000, "invalid_request_error.missing_model"),
+        ("invalid_model", 4000, "invalid_request_error.invalid_model"),
+        (
+            "beta_api_shape_disabled",
+            4000,
+            "invalid_request_error.beta_api_shape_disabled",
+        ),
+        (
+            "insufficient_quota",
+            1013,
+            "insufficient_quota.insufficient_quota",
+        ),
+    ] {
+        let simulator = refusing(name).await;
+        let url = with_path(&simulator, "/v1/realtime?model=m&api-key=sk-planted-secret");
+        let (error, code, reason) = refusal(&mut Client::connect(&url).await).await;
+        assert_eq!((code, reason.as_str()), (close_code, close_reason));
+        assert_eq!(error["code"], name);
+        assert!(!error.to_string().contains("planted"), "{error}");
+    }
+    for status in [401, 403, 404, 429, 503] {
+        let simulator = refusing(&format!("http-{status}")).await;
+        let url = with_path(&simulator, "/v1/realtime?model=m");
+        let outcome = connect(&url, &[]).await;
+        if let Err(tungstenite::Error::Http(response)) = &outcome {
+            assert_eq!(response.headers().contains_key("retry-after"), status == 429);
+        }
+        let (told, body) = http_error(outcome);
+        assert_eq!(told, status);
+        assert!(body["error"]["code"].is_string(), "{body}");
+    }
+}
+
+async fn refusing(name: &str) -> Simulator {
+    simulator_with(Options {
+        refuse: Some(name.parse().expect("a refusal")),
+        ..Options::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_time_is_over() {
+    let simulator = simulator_with(Options {
+        max_session: Duration::from_secs(1),
+        pace: Pace::Every(Duration::from_millis(10)),
+        ..Options::default()
+    })
+    .await;
+    let mut client = Client::open(&simulator).await;
+    client.say(&"and on ".repeat(500)).await;
+    client.respond().await;
+    client.next("response.created").await;
+    let error = client.next("error").await;
+    assert_eq!(error["error"]["code"], "session_expired");
+    let Some(Ok(Message::Close(Some(close)))) = client.frame().await else {
+        panic!("nothing comes between the error and the close")
+    };
+    assert_eq!(
+        (u16::from(close.code), close.reason.as_str()),
+        (1001, "Your session hit the maximum duration of 1 seconds.")
     );
 }
 

@@ -516,7 +516,7 @@ async fn any_path_will_do_and_a_server_that_stops_lets_clients_know() {
         .replace("/v1/realtime", "/voice-live/realtime?api-version=1");
     let mut peer = Client::connect(&url).await;
     peer.next("session.created").await;
-    let ((), end) = tokio::join!(simulator.shutdown(), end(&mut peer));
+    let (_, end) = tokio::join!(simulator.shutdown(), end(&mut peer));
     assert_eq!(end.map(|(code, _)| code), Some(1001));
 }
 

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use realtime_run::simulator::{Brain, Limits, Options, Output, Prompt};
+use realtime_run::simulator::{Brain, Limits, Options, Output, Pace, Prompt, Reply};
 use simulator_client::{Client, find, order, outputs, simulator, simulator_with, weather_tool, words};
 
 /// More sound than any socket buffer holds, so that the answer cannot be done before the client has read of it.
@@ -74,7 +74,7 @@ async fn a_cancelled_answer_closes_in_order() {
 #[tokio::test]
 async fn a_cancelled_call_is_not_a_whole_call() {
     let options = Options {
-        delta_interval: Duration::from_millis(5),
+        pace: Pace::Every(Duration::from_millis(5)),
         ..Options::default()
     };
     let simulator = simulator_with(options).await;
@@ -370,7 +370,7 @@ async fn sessions_do_not_know_of_each_other() {
 struct Busy;
 
 impl Brain for Busy {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
         let call = |name: &str| Output::Call {
             name: name.into(),
             arguments: "{}".into(),
@@ -381,6 +381,7 @@ impl Brain for Busy {
             call("one"),
             call("two"),
         ]
+        .into()
     }
 }
 
@@ -463,4 +464,112 @@ async fn a_conversation_has_a_greatest_size() {
         .await;
     client.say(&"x".repeat(5_000)).await;
     client.next("conversation.item.done").await;
+}
+
+/// Says something before it calls.
+struct Commentator;
+
+impl Brain for Commentator {
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
+        let call = |city: &str| Output::Call {
+            name: "get_weather".into(),
+            arguments: json!({"city": city}).to_string(),
+        };
+        match prompt.items().count() {
+            1 => vec![Output::Say("Let me see.".into()), call("Oslo"), call("Rome")].into(),
+            _ => vec![Output::Say("Done.".into())].into(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_begins_before_the_words_before_it_are_told_to_be_over() {
+    let simulator = simulator_with(Options {
+        brain: Arc::new(|| Box::new(Commentator)),
+        ..Options::default()
+    })
+    .await;
+    let mut client = Client::open(&simulator).await;
+    client
+        .update(json!({"output_modalities": ["text"], "tools": [weather_tool()]}))
+        .await;
+    let events = client.turn("Compare the weather in Oslo and Rome").await;
+    assert_eq!(
+        order(&events)[2..],
+        [
+            "response.created",
+            // The words are output 0 …
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_text.delta",
+            // … the first call is output 1, and has begun …
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.function_call_arguments.delta",
+            // … when the words are done.
+            "response.output_text.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.function_call_arguments.delta",
+            "response.function_call_arguments.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+            "rate_limits.updated",
+        ]
+    );
+    let indices = |kind: &str| {
+        let of_kind = events.iter().filter(|event| event["type"] == kind);
+        of_kind
+            .map(|event| event["output_index"].as_u64())
+            .collect::<Vec<_>>()
+    };
+    for kind in ["response.output_item.added", "response.output_item.done"] {
+        assert_eq!(indices(kind), [Some(0), Some(1), Some(2)], "{kind}");
+    }
+    let kinds: Vec<_> = outputs(&events).iter().map(|item| item["type"].clone()).collect();
+    assert_eq!(kinds, ["message", "function_call", "function_call"]);
+}
+
+#[tokio::test]
+async fn a_response_out_of_band_runs_beside_the_one_in_the_conversation() {
+    let options = Options {
+        pace: Pace::Every(Duration::from_millis(2)),
+        ..Options::default()
+    };
+    let simulator = simulator_with(options).await;
+    let mut client = Client::open(&simulator).await;
+    client.say(&"and on ".repeat(100)).await;
+    client.respond().await;
+    let running = client.next("response.created").await["response"]["id"].clone();
+    client
+        .send(json!({"type": "response.create", "response": {
+            "conversation": "none", "output_modalities": ["text"], "metadata": {"topic": "side"},
+            "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Aside"}]}],
+        }}))
+        .await;
+    let events = client.until("response.done").await;
+    let done = &events.last().expect("the end")["response"];
+    assert_ne!(done["id"], running, "the short one ends first");
+    assert_eq!(
+        (&done["metadata"]["topic"], &done["conversation_id"]),
+        (&json!("side"), &Value::Null)
+    );
+    assert_eq!(words(&events), "You said: Aside");
+    let its_item = done["output"][0]["id"].clone();
+    assert!(
+        !events
+            .iter()
+            .any(|event| event["type"] == "conversation.item.added" && event["item"]["id"] == its_item),
+        "the conversation is not told of it"
+    );
+    assert_eq!(client.next("response.done").await["response"]["id"], running);
 }

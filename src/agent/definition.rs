@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::names;
 use crate::context::{Condition, Template};
-use crate::protocol::Voice;
+use crate::protocol::{Voice, transfer_tool};
 use crate::tool::{Guardrail, ManagedTool, McpServer, Tool};
 
 /// One agent: what it is told to be, what it can call, and whom it can hand over to.
@@ -206,7 +205,7 @@ impl Handoff {
     pub(super) fn called(&self) -> String {
         self.tool_name
             .clone()
-            .unwrap_or_else(|| names::transfer_tool(&self.agent))
+            .unwrap_or_else(|| transfer_tool(&self.agent))
     }
 }
 

@@ -1,4 +1,4 @@
-//! G.711 companding, from ITU-T Recommendation G.711: 16-bit samples to 8 bits, logarithmically.
+//! G.711 companding, from ITU-T Recommendation G.711: 16-bit samples to 8 bits, logarithmically, and back.
 
 /// One sample in µ-law, from the 14 upper bits.
 pub(super) fn ulaw(sample: i16) -> u8 {
@@ -26,27 +26,35 @@ pub(super) fn alaw(sample: i16) -> u8 {
     (sign | code) ^ 0x55
 }
 
+/// One sample from µ-law.
+pub(super) fn from_ulaw(byte: u8) -> i16 {
+    let byte = !byte;
+    let magnitude = ((i16::from(byte & 0x0f) * 2 + 33) << (byte >> 4 & 7)) - 33;
+    if byte & 0x80 != 0 {
+        -magnitude * 4
+    } else {
+        magnitude * 4
+    }
+}
+
+/// One sample from A-law.
+pub(super) fn from_alaw(byte: u8) -> i16 {
+    let byte = byte ^ 0x55;
+    let (segment, step) = (byte >> 4 & 7, i16::from(byte & 0x0f) * 2 + 1);
+    let magnitude = match segment {
+        0 => step,
+        _ => (step + 32) << (segment - 1),
+    };
+    if byte & 0x80 != 0 {
+        magnitude * 8
+    } else {
+        -magnitude * 8
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Decoders written from the tables' other side, so that a mistake is not made twice.
-    fn from_ulaw(byte: u8) -> i32 {
-        let byte = !byte;
-        let value = ((i32::from(byte & 0x0f) * 2 + 33) << (byte >> 4 & 7)) - 33;
-        if byte & 0x80 != 0 { -value * 4 } else { value * 4 }
-    }
-
-    fn from_alaw(byte: u8) -> i32 {
-        let byte = byte ^ 0x55;
-        let (segment, step) = (byte >> 4 & 7, i32::from(byte & 0x0f) * 2 + 1);
-        let value = if segment == 0 {
-            step
-        } else {
-            (step + 32) << (segment - 1)
-        };
-        if byte & 0x80 != 0 { value * 8 } else { -value * 8 }
-    }
 
     #[test]
     fn the_known_code_words() {
@@ -61,17 +69,29 @@ mod tests {
     }
 
     #[test]
+    fn every_code_word_comes_back_as_itself() {
+        for byte in 0..=u8::MAX {
+            // Zero has two code words in µ-law.
+            assert!(
+                ulaw(from_ulaw(byte)) == byte || from_ulaw(byte) == 0,
+                "µ-law {byte}"
+            );
+            assert_eq!(alaw(from_alaw(byte)), byte, "A-law {byte}");
+        }
+    }
+
+    #[test]
     fn every_sample_comes_back_within_its_step() {
         for sample in i16::MIN..=i16::MAX {
             let (wanted, tolerance) = (i32::from(sample), i32::from(sample).abs() / 16 + 16);
             // The top of the µ-law range is clipped.
             let clipped = wanted.clamp(-32_124, 32_124);
             assert!(
-                (from_ulaw(ulaw(sample)) - clipped).abs() <= tolerance,
+                (i32::from(from_ulaw(ulaw(sample))) - clipped).abs() <= tolerance,
                 "µ-law {sample}"
             );
             assert!(
-                (from_alaw(alaw(sample)) - wanted).abs() <= tolerance,
+                (i32::from(from_alaw(alaw(sample))) - wanted).abs() <= tolerance,
                 "A-law {sample}"
             );
         }

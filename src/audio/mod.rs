@@ -5,8 +5,10 @@
 
 mod g711;
 mod tone;
+mod wav;
 
 pub use tone::tone;
+pub use wav::{Wav, WavError};
 
 use crate::protocol::AudioFormat;
 
@@ -25,5 +27,19 @@ pub fn encode(samples: impl IntoIterator<Item = i16>, format: AudioFormat) -> Ve
         AudioFormat::Pcm { .. } => samples.flat_map(i16::to_le_bytes).collect(),
         AudioFormat::Pcmu => samples.map(g711::ulaw).collect(),
         AudioFormat::Pcma => samples.map(g711::alaw).collect(),
+    }
+}
+
+/// The samples in bytes of a format; half a sample at the end is left out.
+pub fn decode(bytes: &[u8], format: AudioFormat) -> Vec<i16> {
+    match format {
+        AudioFormat::Pcm { .. } => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|pair| i16::from_le_bytes(*pair))
+            .collect(),
+        AudioFormat::Pcmu => bytes.iter().map(|byte| g711::from_ulaw(*byte)).collect(),
+        AudioFormat::Pcma => bytes.iter().map(|byte| g711::from_alaw(*byte)).collect(),
     }
 }

@@ -23,6 +23,7 @@ mod record;
 mod render;
 mod replay;
 mod signals;
+mod simulator;
 mod size;
 mod slash;
 mod style;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 
 use realtime_run::Secret;
 
-use self::args::{Arguments, Command, ServerArgs};
+use self::args::{Arguments, Command};
 use self::exit::{ExitStatus, Failure};
 use self::printer::Printer;
 
@@ -47,11 +48,11 @@ pub fn main() -> ExitCode {
     let Ok(printer) = Printer::start(&arguments.output) else {
         return ExitStatus::Failure.into();
     };
-    logs::start(arguments.output.verbose, keys(&arguments.run.server), &printer);
+    logs::start(arguments.output.verbose, keys(&arguments), &printer);
     let result = match &arguments.command {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
-        Some(Command::Schema) => commands::schema(&printer),
+        Some(Command::Schema(args)) => commands::schema(args, &printer),
         Some(Command::Traces(args)) => commands::traces(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };
@@ -74,8 +75,14 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 /// Every key that this run may hold.
-fn keys(args: &ServerArgs) -> Vec<Secret> {
-    let named = args.api_key_env.as_deref().into_iter();
+fn keys(arguments: &Arguments) -> Vec<Secret> {
+    let args = &arguments.run.server;
+    let simulator = match &arguments.command {
+        Some(Command::Simulate(args)) => &args.simulator,
+        _ => &arguments.run.simulator,
+    };
+    let named = [&args.api_key_env, &simulator.llm_key_env];
+    let named = named.into_iter().filter_map(|name| name.as_deref());
     let variables = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"]
         .into_iter()
         .chain(named);

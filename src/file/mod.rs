@@ -15,6 +15,8 @@ mod text;
 
 use std::path::Path;
 
+use toml::de::DeTable;
+
 pub use diagnostics::{Diagnostic, Diagnostics, OtherFile};
 pub(crate) use document::{Content, Node, Text};
 pub(crate) use environment::Environment;
@@ -38,4 +40,12 @@ pub(crate) fn load<T>(
     // What the file refers to may be needed after the process has moved to another directory.
     let absolute = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
     parse(&name, &text, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// The keys at the top of the file at `path`, as far as it can be read: by them kinds of files are told apart.
+pub fn top_level_keys(path: &Path) -> Vec<String> {
+    let text = read_text(path).unwrap_or_default();
+    let (table, _) = DeTable::parse_recoverable(&text);
+    let keys = table.get_ref().keys();
+    keys.map(|key| key.get_ref().to_string()).collect()
 }

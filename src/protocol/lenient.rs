@@ -26,6 +26,11 @@ pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id
     Ok(id.filter(|id| !id.is_empty()))
 }
 
+/// An id that cannot be absent: the empty string stands for none.
+pub(super) fn id_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
+    Ok(id(deserializer)?.unwrap_or_else(|| "".into()))
+}
+
 /// Keeps apart a field that is absent (`None`) and one that is null (`Some(None)`).
 pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where

@@ -11,6 +11,7 @@
 mod client;
 mod error;
 mod format;
+mod handoff;
 mod id;
 mod item;
 mod lenient;
@@ -23,6 +24,7 @@ mod usage;
 pub use client::ClientEvent;
 pub use error::ApiError;
 pub use format::AudioFormat;
+pub(crate) use handoff::transfer_tool;
 pub use id::Id;
 pub use item::{FunctionCall, FunctionCallOutput, Item, ItemStatus, Message, Part, Role};
 pub use response::{Response, ResponseStatus, StatusDetails};

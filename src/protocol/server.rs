@@ -114,7 +114,7 @@ pub struct OutputItem {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ItemRef {
     /// The item; empty where the server does not say.
-    #[serde(default = "no_id")]
+    #[serde(default = "no_id", deserialize_with = "lenient::id_or_empty")]
     pub item_id: Id,
     /// The item before it.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -131,10 +131,10 @@ pub struct ItemRef {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PartRef {
     /// The answer; empty where the server does not say.
-    #[serde(default = "no_id")]
+    #[serde(default = "no_id", deserialize_with = "lenient::id_or_empty")]
     pub response_id: Id,
     /// The item.
-    #[serde(default = "no_id")]
+    #[serde(default = "no_id", deserialize_with = "lenient::id_or_empty")]
     pub item_id: Id,
     /// The part.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -156,7 +156,7 @@ pub struct PartText {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct InputTranscript {
     /// The user's item.
-    #[serde(default = "no_id")]
+    #[serde(default = "no_id", deserialize_with = "lenient::id_or_empty")]
     pub item_id: Id,
     /// The part.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -176,7 +176,7 @@ pub struct InputTranscript {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct InputTranscriptFailure {
     /// The user's item.
-    #[serde(default = "no_id")]
+    #[serde(default = "no_id", deserialize_with = "lenient::id_or_empty")]
     pub item_id: Id,
     /// The reason.
     #[serde(default, deserialize_with = "lenient::or_default")]

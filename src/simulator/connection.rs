@@ -1,8 +1,10 @@
 //! One client: its handshake, and then frames both ways until one side leaves.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{Sink, SinkExt, StreamExt};
 use std::future::poll_fn;
@@ -16,23 +18,34 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::Options;
+use super::answer::{Answer, one_ready};
+use super::observer::Observer;
 use super::opening::{self, Opening};
-use super::outbox::Outbox;
+use super::outbox::{Break, Outbox};
 use super::peer::Peer;
 use super::replay;
+use super::{Faults, Options};
 
 /// What may wait for a client before nothing more is read from it.
 const READ_ON_BELOW: usize = 1 << 20;
+/// The close code of a server that goes away.
+const AWAY: u16 = 1001;
 /// How long a client may take to answer a close.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Small, since most connections are idle or carry short frames.
 const READ_BUFFER: usize = 16 << 10;
+/// How often a client is pinged (protocol.md section 1.5).
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 pub(super) type Socket = WebSocketStream<TcpStream>;
 
 /// Serves one client to the end.
-pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch::Receiver<bool>) {
+pub(super) async fn run(
+    stream: TcpStream,
+    options: Arc<Options>,
+    observer: Observer,
+    stopped: watch::Receiver<bool>,
+) {
     // Frames are small and each is waited for.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -42,11 +55,13 @@ pub(super) async fn run(stream: TcpStream, options: Arc<Options>, stopped: watch
     }
     let handshake = timeout(options.limits.handshake_timeout, shake_hands(stream, &options)).await;
     let end = match handshake {
-        Ok(Ok((socket, Opening::Session { model }))) => {
-            let peer = Peer::open(&model, &options);
+        Ok(Ok((socket, Opening::Session(start)))) => {
+            let peer = Peer::open(&start, &options, observer);
             Connection::new(socket, peer, &options).serve(stopped).await
         }
-        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => refuse(socket, &error, close_code).await,
+        Ok(Ok((socket, Opening::Refusal { error, close_code }))) => {
+            refuse(socket, observer, &error, close_code).await
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => return tracing::debug!("a client did not finish its handshake in time"),
     };
@@ -67,7 +82,7 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
     let mut judged = None;
     #[expect(clippy::result_large_err, reason = "the WebSocket library asks for this type")]
     let judge = |request: &_, response| {
-        let (opening, response) = opening::judge(request, response, options.required_key.as_deref())?;
+        let (opening, response) = opening::judge(request, response, options)?;
         judged = Some(opening);
         Ok(response)
     };
@@ -81,19 +96,17 @@ async fn shake_hands(stream: TcpStream, options: &Options) -> tungstenite::Resul
 /// Says why in an error event, and closes with a code and a reason (protocol.md section 1.4).
 async fn refuse(
     mut socket: Socket,
+    observer: Observer,
     error: &crate::protocol::ApiError,
     close_code: u16,
 ) -> tungstenite::Result<()> {
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::new(Faults::default(), observer);
     outbox.send_error(error);
     let reason = format!("{}.{}", error.kind, error.code());
-    let close = CloseFrame {
-        code: CloseCode::from(close_code),
-        reason: reason.into(),
-    };
+    let close = close_frame(close_code, &reason);
     let telling = async {
         while let Some(frame) = outbox.take() {
-            socket.send(Message::text(frame)).await?;
+            socket.send(frame).await?;
         }
         socket.close(Some(close)).await?;
         while socket.next().await.is_some_and(|message| message.is_ok()) {}
@@ -112,8 +125,16 @@ struct Connection<'a> {
     is_flushing: bool,
     /// When the next piece of an answer may be made.
     next_piece: Instant,
+    /// When the next frame may be written.
+    next_frame: Instant,
+    /// Until when nothing is read.
+    deaf_until: Option<Instant>,
     /// When a client that reads nothing is given up; moves on with every frame it takes.
     give_up: Instant,
+    /// When the session's time is over.
+    expires: Instant,
+    /// When to ping.
+    next_ping: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -127,7 +148,11 @@ impl<'a> Connection<'a> {
             options,
             is_flushing: false,
             next_piece: now,
+            next_frame: now,
+            deaf_until: None,
             give_up: now,
+            expires: now + options.lifetime(),
+            next_ping: now + PING_INTERVAL,
         }
     }
 
@@ -138,29 +163,43 @@ impl<'a> Connection<'a> {
             if !is_writing {
                 self.give_up = Instant::now() + self.options.limits.write_timeout;
             }
+            let is_understood = self.peer.hearings.is_empty();
             tokio::select! {
-                message = self.stream.next(), if self.peer.outbox.bytes() < READ_ON_BELOW => {
+                message = self.stream.next(), if self.deaf_until.is_none() && self.peer.outbox.bytes() < READ_ON_BELOW => {
                     let Some(message) = message else { return Ok(()) };
                     if !self.receive(message?) {
                         return self.part().await;
                     }
                 }
-                written = write(&mut self.sink, &mut self.peer.outbox, &mut self.is_flushing), if is_writing => {
-                    written?;
-                    self.give_up = Instant::now() + self.options.limits.write_timeout;
+                written = write(&mut self.sink, &mut self.peer.outbox, &mut self.is_flushing, self.next_frame), if is_writing => {
+                    let now = Instant::now();
+                    self.give_up = now + self.options.limits.write_timeout;
+                    self.next_frame = now + self.options.faults.frame_delay;
+                    match written? {
+                        None => {}
+                        Some(Break::Close(code, reason)) => return self.leave(code, &reason).await,
+                        Some(Break::Drop) => return Ok(()),
+                        Some(Break::Deaf(time)) => self.deaf_until = now.checked_add(time),
+                    }
                 }
-                () = pause_until(self.next_piece), if !is_writing && self.peer.is_answering() => {
-                    self.peer.advance();
-                    self.next_piece = Instant::now() + self.options.delta_interval;
+                () = next_piece(&mut self.peer.answers, is_understood, self.next_piece), if !is_writing && !self.peer.answers.is_empty() => {
+                    let sounds = self.peer.advance();
+                    self.next_piece = self.next_piece.max(Instant::now()) + self.options.pace.pause_after(sounds);
                 }
-                (heard, words) = self.peer.hearings.next(), if !self.peer.hearings.is_empty() => {
+                () = at(self.deaf_until), if self.deaf_until.is_some() => self.deaf_until = None,
+                (heard, words) = self.peer.hearings.next(), if !is_understood => {
                     self.peer.understand(&heard, words);
                 }
                 () = sleep_until(self.give_up), if is_writing => {
                     tracing::warn!("a client was dropped because it did not read");
                     return Ok(());
                 }
-                _ = stopped.changed() => return self.leave().await,
+                () = sleep_until(self.next_ping), if !is_writing => {
+                    self.next_ping = Instant::now() + PING_INTERVAL;
+                    self.ping().await?;
+                }
+                () = sleep_until(self.expires) => return self.expire().await,
+                _ = stopped.changed() => return self.leave(AWAY, "The simulator is shutting down.").await,
             }
         }
     }
@@ -169,19 +208,46 @@ impl<'a> Connection<'a> {
     fn receive(&mut self, message: Message) -> bool {
         match message {
             Message::Text(text) => self.peer.receive(&text),
-            Message::Binary(_) => self.peer.receive_binary(),
+            Message::Binary(bytes) => self.peer.receive_binary(bytes.len()),
             Message::Close(_) => return false,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
         true
     }
 
+    /// Lets both ends know that the other is there.
+    async fn ping(&mut self) -> tungstenite::Result<()> {
+        let ping = Message::Ping(Bytes::new());
+        timeout(self.options.limits.write_timeout, self.sink.send(ping))
+            .await
+            .unwrap_or(Err(tungstenite::Error::ConnectionClosed))
+    }
+
+    /// Ends the session because it has lasted as long as one may (protocol.md section 5.17).
+    async fn expire(mut self) -> tungstenite::Result<()> {
+        let why = format!(
+            "Your session hit the maximum duration of {}.",
+            in_words(self.options.lifetime())
+        );
+        self.peer.expire(&why);
+        match timeout(CLOSE_TIMEOUT, self.tell_all()).await {
+            Ok(told) => told?,
+            Err(_) => return Ok(()),
+        }
+        self.leave(AWAY, &why).await
+    }
+
+    /// Sends all that waits.
+    async fn tell_all(&mut self) -> tungstenite::Result<()> {
+        while let Some(frame) = self.peer.outbox.take() {
+            self.sink.send(frame).await?;
+        }
+        Ok(())
+    }
+
     /// Closes the session from this side.
-    async fn leave(mut self) -> tungstenite::Result<()> {
-        let close = CloseFrame {
-            code: CloseCode::Away,
-            reason: "The simulator is shutting down.".into(),
-        };
+    async fn leave(mut self, code: u16, reason: &str) -> tungstenite::Result<()> {
+        let close = close_frame(code, reason);
         match timeout(CLOSE_TIMEOUT, self.sink.send(Message::Close(Some(close)))).await {
             Ok(sent) => sent?,
             Err(_) => return Ok(()),
@@ -198,6 +264,14 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// A length of time in whole minutes or seconds.
+fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 /// Waits for a moment that may have come already: a timer would take a millisecond even then.
 async fn pause_until(moment: Instant) {
     if moment > Instant::now() {
@@ -205,25 +279,50 @@ async fn pause_until(moment: Instant) {
     }
 }
 
-/// Hands the next frame to the socket; after the last one waits until all have left. Nothing is lost when this is
-/// dropped: `is_flushing` tells that there is something to wait for.
+async fn at(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        sleep_until(moment).await;
+    }
+}
+
+/// Waits until a piece of an answer can be made, and may be.
+async fn next_piece(answers: &mut VecDeque<Answer>, is_understood: bool, moment: Instant) {
+    pause_until(moment).await;
+    one_ready(answers, is_understood).await;
+}
+
+fn close_frame(code: u16, reason: &str) -> CloseFrame {
+    CloseFrame {
+        code: CloseCode::from(code),
+        reason: reason.into(),
+    }
+}
+
+/// Hands the next frame to the socket, not before its time; after the last one waits until all have left, and tells of
+/// the break that follows. Nothing is lost when this is dropped: `is_flushing` tells that there is something to wait
+/// for.
 async fn write(
     sink: &mut SplitSink<Socket, Message>,
     outbox: &mut Outbox,
     is_flushing: &mut bool,
-) -> tungstenite::Result<()> {
+    not_before: Instant,
+) -> tungstenite::Result<Option<Break>> {
+    if !outbox.is_empty() {
+        pause_until(not_before).await;
+    }
     poll_fn(|cx| {
         let mut sink = Pin::new(&mut *sink);
         ready!(sink.as_mut().poll_ready(cx))?;
-        if let Some(frame) = outbox.take() {
+        if let Some(message) = outbox.take() {
             *is_flushing = true;
-            sink.as_mut().start_send(Message::text(frame))?;
+            sink.as_mut().start_send(message)?;
+            if !outbox.is_empty() {
+                return Poll::Ready(Ok(None));
+            }
         }
-        if outbox.is_empty() {
-            ready!(sink.poll_flush(cx))?;
-            *is_flushing = false;
-        }
-        Poll::Ready(Ok(()))
+        ready!(sink.as_mut().poll_flush(cx))?;
+        *is_flushing = false;
+        Poll::Ready(Ok(outbox.take_break()))
     })
     .await
 }

@@ -32,6 +32,8 @@ pub(super) enum Sound {
     /// What the model said. The bytes are made again from the words when they are asked for, since they are many.
     Spoken {
         words: String,
+        /// The sound itself, where it was not made from the words.
+        recorded: Vec<u8>,
         format: AudioFormat,
         /// How much of it was made, or was left by a truncation.
         bytes: u64,
@@ -55,11 +57,18 @@ impl Sound {
             Self::None => None,
             Self::Heard { audio, .. } => Some(encode(audio)),
             Self::Spoken {
-                words, format, bytes, ..
+                words,
+                recorded,
+                format,
+                bytes,
+                ..
             } => {
-                let mut audio: Vec<u8> = words::pieces(words)
-                    .flat_map(|piece| words::sound(piece, *format))
-                    .collect();
+                let mut audio = recorded.clone();
+                if audio.is_empty() {
+                    audio = words::pieces(words)
+                        .flat_map(|piece| words::sound(piece, *format))
+                        .collect();
+                }
                 audio.truncate(usize::try_from(*bytes).unwrap_or(usize::MAX));
                 Some(encode(&audio))
             }
@@ -122,7 +131,7 @@ impl Entry {
     fn weight(&self) -> usize {
         let audio = match &self.sound {
             Sound::Heard { audio, .. } => audio.len(),
-            Sound::Spoken { words, .. } => words.len(),
+            Sound::Spoken { words, recorded, .. } => words.len() + recorded.len(),
             Sound::None => 0,
         };
         let text = match &self.item {

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Options;
 use super::listener;
+use super::observer::{Observer, Tally};
 
 /// A running Realtime server. Dropping it ends it and all its connections at once;
 /// [`shutdown`](Self::shutdown) lets clients know first.
@@ -30,6 +31,7 @@ pub struct Simulator {
     stop: watch::Sender<bool>,
     /// Owns the tasks of all connections, so that ending it ends them.
     listener: JoinHandle<()>,
+    observer: Observer,
 }
 
 impl Simulator {
@@ -50,11 +52,14 @@ impl Simulator {
         let socket = TcpListener::bind(addr).await?;
         let local_addr = socket.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let listener = tokio::spawn(listener::serve(socket, Arc::new(options), stopped));
+        let observer = Observer::new(options.event_log.clone());
+        let serving = listener::serve(socket, Arc::new(options), observer.clone(), stopped);
+        let listener = tokio::spawn(serving);
         Ok(Self {
             local_addr,
             stop,
             listener,
+            observer,
         })
     }
 
@@ -68,12 +73,19 @@ impl Simulator {
         format!("ws://{}/v1/realtime", reachable(self.local_addr))
     }
 
+    /// What it has served up to now.
+    pub fn tally(&self) -> Tally {
+        self.observer.tally()
+    }
+
     /// Closes every connection with code 1001 and waits until all are gone, no longer than
     /// [`Limits::shutdown_timeout`](super::Limits::shutdown_timeout); what is left then is cut off.
-    pub async fn shutdown(mut self) {
+    /// Tells what was served.
+    pub async fn shutdown(mut self) -> Tally {
         // The listener may have ended already; then there is nobody to tell.
         let _ = self.stop.send(true);
         let _ = (&mut self.listener).await;
+        self.tally()
     }
 }
 

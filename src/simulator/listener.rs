@@ -7,18 +7,24 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::observer::Observer;
 use super::{Options, connection};
 
 /// How long to wait after a failed accept, so that running out of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until told to stop, and owns their tasks.
-pub(super) async fn serve(socket: TcpListener, options: Arc<Options>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    socket: TcpListener,
+    options: Arc<Options>,
+    observer: Observer,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = socket.accept() => match accepted {
-                Ok((stream, client)) => admit(stream, client, &options, &stopped, &mut connections),
+                Ok((stream, client)) => admit(stream, client, &options, &observer, &stopped, &mut connections),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -40,6 +46,7 @@ fn admit(
     stream: TcpStream,
     client: SocketAddr,
     options: &Arc<Options>,
+    observer: &Observer,
     stopped: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) {
@@ -50,5 +57,10 @@ fn admit(
             .try_write(b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         return;
     }
-    connections.spawn(connection::run(stream, Arc::clone(options), stopped.clone()));
+    connections.spawn(connection::run(
+        stream,
+        Arc::clone(options),
+        observer.clone(),
+        stopped.clone(),
+    ));
 }

@@ -58,9 +58,12 @@ pub(super) fn read(item: &Value, path: &str, format: AudioFormat) -> Refused<Ent
     })
 }
 
-/// Each role has parts of its own.
+/// Each role has parts of its own, and a picture has a form.
 fn check_parts(message: &Message, path: &str) -> Refused<()> {
     for (n, part) in message.content.iter().enumerate() {
+        if let Part::InputImage { image_url, .. } = part {
+            check_image(image_url, &format!("{path}.content[{n}].image_url"))?;
+        }
         let (name, supported) = match (message.role, part) {
             (Role::System | Role::User, Part::InputText { .. }) => continue,
             (Role::User, Part::InputAudio { .. } | Part::InputImage { .. }) => continue,
@@ -74,6 +77,16 @@ fn check_parts(message: &Message, path: &str) -> Refused<()> {
         ));
     }
     Ok(())
+}
+
+/// A picture comes within its event (protocol.md section 2).
+fn check_image(url: &str, path: &str) -> Refused<()> {
+    let kinds = ["data:image/png", "data:image/jpeg"];
+    if kinds.iter().any(|kind| url.starts_with(kind)) {
+        return Ok(());
+    }
+    let message = format!("Invalid '{path}'. Expected a data URI with a PNG or JPEG image.");
+    Err(refusal_at("invalid_value", path, message))
 }
 
 fn supported_parts(role: Role) -> &'static [&'static str] {

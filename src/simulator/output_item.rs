@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::protocol::{AudioFormat, FunctionCall, Id, Item, ItemStatus, Message, Part, Role};
 
-use super::brain::Output;
 use super::conversation::{Conversation, Entry, Sound, show};
 use super::outbox::Outbox;
 use super::usage::{Tokens, spoken_tokens};
@@ -26,6 +26,19 @@ pub(super) struct OutputItem {
     body: Body,
     /// What is still to be sent, one delta each.
     pending: VecDeque<Delta>,
+    /// Spoken words whose sound is not in line yet.
+    unsounded: VecDeque<String>,
+    /// How many words were put in line.
+    words: usize,
+}
+
+/// What an item is begun with.
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// A message.
+    Message,
+    /// A call of a function.
+    Call(String),
 }
 
 /// What the item holds so far.
@@ -35,6 +48,8 @@ enum Body {
     Speech {
         transcript: String,
         format: AudioFormat,
+        /// Whether the client gets the sound.
+        is_sent: bool,
     },
     Call {
         name: String,
@@ -49,13 +64,16 @@ enum Delta {
     Words(String),
     /// The sound of a piece of transcript.
     Sound(String),
+    /// Sound that a voice has made.
+    Recorded(Bytes),
 }
 
-/// How answers are given: in writing, or aloud in a format.
+/// How answers are given: in writing, aloud in a format, or aloud where the client does not get the sound.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Delivery {
     Written,
     Spoken(AudioFormat),
+    Elsewhere(AudioFormat),
 }
 
 impl OutputItem {
@@ -64,21 +82,22 @@ impl OutputItem {
     pub(super) fn open(
         response_id: Id,
         output_index: usize,
-        output: Output,
+        begin: Begin,
         delivery: Delivery,
         conversation: Option<&mut Conversation>,
         out: &mut Outbox,
     ) -> Self {
-        let (body, whole, pending) = plan(output, delivery);
         let mut item = Self {
             response_id,
             id: id::new("item_"),
             output_index,
             previous: None,
-            body,
-            pending,
+            body: Body::new(begin, delivery),
+            pending: VecDeque::new(),
+            unsounded: VecDeque::new(),
+            words: 0,
         };
-        let entry = item.entry(ItemStatus::InProgress, whole);
+        let entry = item.entry(ItemStatus::InProgress);
         let shown = entry.shown();
         out.send("response.output_item.added", item.output_fields(&shown));
         if let Some(conversation) = conversation {
@@ -94,8 +113,64 @@ impl OutputItem {
         item
     }
 
+    /// Whether it is a message, which more can be said in.
+    pub(super) fn is_message(&self) -> bool {
+        !matches!(self.body, Body::Call { .. })
+    }
+
     pub(super) fn has_more(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// Puts more in line: words of a message, or arguments of a call. The transcript leads by a few words; then words
+    /// and sounds alternate.
+    pub(super) fn push(&mut self, text: &str, conversation: Option<&mut Conversation>) {
+        for piece in words::pieces(text) {
+            self.pending.push_back(Delta::Words(piece.to_owned()));
+            self.words += 1;
+            if !matches!(self.body, Body::Speech { .. }) {
+                continue;
+            }
+            if words::is_spoken(piece) {
+                self.unsounded.push_back(piece.to_owned());
+            }
+            if self.words >= TRANSCRIPT_LEAD {
+                self.pending.extend(self.unsounded.pop_front().map(Delta::Sound));
+            }
+        }
+        if let Some(conversation) = conversation {
+            conversation.change(&self.id, |entry| {
+                if let Sound::Spoken { words, .. } = &mut entry.sound {
+                    words.push_str(text);
+                }
+            });
+        }
+    }
+
+    /// Puts words of a message in line whose sound is known, and then the sound, if the message is spoken.
+    pub(super) fn push_spoken(
+        &mut self,
+        text: &str,
+        mut sound: Bytes,
+        conversation: Option<&mut Conversation>,
+    ) {
+        let Body::Speech { format, .. } = self.body else {
+            return self.push(text, conversation);
+        };
+        self.complete();
+        self.pending
+            .extend(words::pieces(text).map(|piece| Delta::Words(piece.to_owned())));
+        let millis = words::SPOKEN.as_millis() as u64;
+        let step = usize::try_from(format.bytes_per_second() * millis / 1_000).unwrap_or(usize::MAX);
+        while !sound.is_empty() {
+            let piece = sound.split_to(step.min(sound.len()));
+            self.pending.push_back(Delta::Recorded(piece));
+        }
+    }
+
+    /// Puts in line what was held back until now, since nothing more is to come.
+    pub(super) fn complete(&mut self) {
+        self.pending.extend(self.unsounded.drain(..).map(Delta::Sound));
     }
 
     /// Sends the next delta and tells what it costs; none when all were sent.
@@ -117,28 +192,43 @@ impl OutputItem {
                     ..Tokens::default()
                 })
             }
-            Delta::Sound(piece) => Some(self.sound(&piece, conversation, out)),
+            Delta::Sound(piece) => {
+                let audio = words::sound(&piece, self.body.format());
+                Some(self.sound(&audio, false, conversation, out))
+            }
+            Delta::Recorded(audio) => Some(self.sound(&audio, true, conversation, out)),
         }
     }
 
-    fn sound(&self, piece: &str, conversation: Option<&mut Conversation>, out: &mut Outbox) -> Tokens {
-        let Body::Speech { format, .. } = self.body else {
+    fn sound(
+        &self,
+        audio: &[u8],
+        is_recorded: bool,
+        conversation: Option<&mut Conversation>,
+        out: &mut Outbox,
+    ) -> Tokens {
+        let Body::Speech { format, is_sent, .. } = self.body else {
             return Tokens::default();
         };
-        let audio = words::sound(piece, format);
         let length = audio.len() as u64;
-        let mut fields = self.part_fields();
-        fields["delta"] = base64_simd::STANDARD.encode_to_string(&audio).into();
-        out.send("response.output_audio.delta", fields);
+        if is_sent {
+            let mut fields = self.part_fields();
+            fields["delta"] = base64_simd::STANDARD.encode_to_string(audio).into();
+            out.send("response.output_audio.delta", fields);
+        }
         if let Some(conversation) = conversation {
             conversation.change(&self.id, |entry| {
                 if let Sound::Spoken {
                     bytes,
+                    recorded,
                     truncated: false,
                     ..
                 } = &mut entry.sound
                 {
                     *bytes += length;
+                    if is_recorded {
+                        recorded.extend_from_slice(audio);
+                    }
                 }
             });
         }
@@ -224,11 +314,12 @@ impl OutputItem {
         })
     }
 
-    fn entry(&self, status: ItemStatus, whole: String) -> Entry {
+    fn entry(&self, status: ItemStatus) -> Entry {
         let mut entry = Entry::new(self.id.clone(), self.item(status));
         if let Body::Speech { format, .. } = self.body {
             entry.sound = Sound::Spoken {
-                words: whole,
+                words: String::new(),
+                recorded: Vec::new(),
                 format,
                 bytes: 0,
                 truncated: false,
@@ -273,6 +364,30 @@ impl OutputItem {
 }
 
 impl Body {
+    fn new(begin: Begin, delivery: Delivery) -> Self {
+        match (begin, delivery) {
+            (Begin::Call(name), _) => Self::Call {
+                name,
+                call_id: id::call(),
+                arguments: String::new(),
+            },
+            (Begin::Message, Delivery::Written) => Self::Text(String::new()),
+            (Begin::Message, Delivery::Spoken(format) | Delivery::Elsewhere(format)) => Self::Speech {
+                transcript: String::new(),
+                format,
+                is_sent: matches!(delivery, Delivery::Spoken(_)),
+            },
+        }
+    }
+
+    /// How it sounds; what is not spoken has no sound.
+    fn format(&self) -> AudioFormat {
+        match self {
+            Self::Speech { format, .. } => *format,
+            Self::Text(_) | Self::Call { .. } => AudioFormat::default(),
+        }
+    }
+
     fn delta_kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "response.output_text.delta",
@@ -297,57 +412,4 @@ impl Body {
             Self::Call { .. } => None,
         }
     }
-}
-
-/// Lays out what an output is made of: the empty body, the whole text, and the deltas to come.
-fn plan(output: Output, delivery: Delivery) -> (Body, String, VecDeque<Delta>) {
-    match (output, delivery) {
-        (Output::Call { name, arguments }, _) => {
-            let (call_id, deltas) = (id::call(), written(&arguments));
-            (
-                Body::Call {
-                    name,
-                    call_id,
-                    arguments: String::new(),
-                },
-                arguments,
-                deltas,
-            )
-        }
-        (Output::Say(text), Delivery::Written) => {
-            let deltas = written(&text);
-            (Body::Text(String::new()), text, deltas)
-        }
-        (Output::Say(text), Delivery::Spoken(format)) => {
-            let deltas = spoken(&text);
-            (
-                Body::Speech {
-                    transcript: String::new(),
-                    format,
-                },
-                text,
-                deltas,
-            )
-        }
-    }
-}
-
-fn written(text: &str) -> VecDeque<Delta> {
-    words::pieces(text)
-        .map(|piece| Delta::Words(piece.to_owned()))
-        .collect()
-}
-
-/// The transcript leads by a few words; then words and sounds alternate.
-fn spoken(text: &str) -> VecDeque<Delta> {
-    let mut sounds = words::pieces(text).filter(|piece| words::is_spoken(piece));
-    let mut deltas = VecDeque::new();
-    for (n, piece) in words::pieces(text).enumerate() {
-        deltas.push_back(Delta::Words(piece.to_owned()));
-        if n + 1 >= TRANSCRIPT_LEAD {
-            deltas.extend(sounds.next().map(|piece| Delta::Sound(piece.to_owned())));
-        }
-    }
-    deltas.extend(sounds.map(|piece| Delta::Sound(piece.to_owned())));
-    deltas
 }

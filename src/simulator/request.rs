@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::refusal::{Refused, invalid_value, missing, refusal};
+use super::refusal::{Refused, invalid_value, refusal};
 use super::shape::Shape::{
-    Any, Bool, Either, Integer, List, Map as AnyMap, Number, Object, OneOf, Tagged, Text,
+    Any, Bool, Either, Integer, List, Map as AnyMap, Number, Object, OneOf, Only, Pairs, Tagged, Text,
 };
 use super::shape::{Field, Shape, TEXT, check_fields, optional, required};
 
@@ -22,6 +22,7 @@ pub(super) enum Kind {
     AudioAppend,
     AudioCommit,
     AudioClear,
+    OutputClear,
     ItemCreate,
     ItemRetrieve,
     ItemTruncate,
@@ -70,19 +71,8 @@ fn check(body: &Map<String, Value>) -> Refused<Kind> {
     if let Some(id) = body.get("event_id").filter(|id| !id.is_null()) {
         Text(512).check(id, "event_id")?;
     }
-    if *kind == Kind::SessionUpdate {
-        require_session_type(body)?;
-    }
     check_fields(body, &["type", "event_id"], fields, "")?;
     Ok(*kind)
-}
-
-/// The service looks for the session's type before it looks at anything else.
-fn require_session_type(body: &Map<String, Value>) -> Refused<()> {
-    match body.get("session") {
-        Some(Value::Object(session)) if !session.contains_key("type") => Err(missing("session.type")),
-        _ => Ok(()),
-    }
 }
 
 const ID: Shape = TEXT;
@@ -91,7 +81,10 @@ static EVENTS: &[(&str, Kind, &[Field])] = &[
     (
         "session.update",
         Kind::SessionUpdate,
-        &[required("session", Object(SESSION))],
+        &[required(
+            "session",
+            Tagged(&[("realtime", SESSION), ("transcription", TRANSCRIPTION_SESSION)]),
+        )],
     ),
     (
         "input_audio_buffer.append",
@@ -100,6 +93,7 @@ static EVENTS: &[(&str, Kind, &[Field])] = &[
     ),
     ("input_audio_buffer.commit", Kind::AudioCommit, &[]),
     ("input_audio_buffer.clear", Kind::AudioClear, &[]),
+    ("output_audio_buffer.clear", Kind::OutputClear, &[]),
     (
         "conversation.item.create",
         Kind::ItemCreate,
@@ -136,7 +130,8 @@ static EVENTS: &[(&str, Kind, &[Field])] = &[
     ),
 ];
 
-const MODALITIES: Shape = List(&OneOf(&["text", "audio"]));
+/// One of them: audio always comes with its transcript.
+const MODALITIES: Shape = Only(&OneOf(&["text", "audio"]));
 const MAX_TOKENS: Shape = Either(&[Integer(1, 4_096), OneOf(&["inf"])]);
 const TRANSCRIPTION: &[Field] = &[
     optional("model", TEXT),
@@ -151,7 +146,15 @@ const FORMAT: Shape = Tagged(&[
     ("audio/pcmu", &[]),
     ("audio/pcma", &[]),
 ]);
-const VOICE: Shape = Either(&[TEXT, Object(&[required("id", TEXT)])]);
+const VOICES: &[&str] = &[
+    "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar",
+];
+const VOICE: Shape = Either(&[OneOf(VOICES), Object(&[required("id", TEXT)])]);
+const METADATA: Shape = Pairs {
+    max: 16,
+    key: 64,
+    value: 512,
+};
 const PROMPT: Shape = Object(&[
     required("id", TEXT),
     optional("version", TEXT),
@@ -216,22 +219,21 @@ const TURN_DETECTION: Shape = Tagged(&[
         ],
     ),
 ]);
-const AUDIO: Shape = Object(&[
+const INCLUDE: Shape = List(&OneOf(&["item.input_audio_transcription.logprobs"]));
+const AUDIO_INPUT: Shape = Object(&[
+    optional("format", FORMAT),
+    optional("transcription", Object(TRANSCRIPTION)),
     optional(
-        "input",
+        "noise_reduction",
         Object(&[
-            optional("format", FORMAT),
-            optional("transcription", Object(TRANSCRIPTION)),
-            optional(
-                "noise_reduction",
-                Object(&[
-                    required("type", OneOf(&["near_field", "far_field"])),
-                    optional("strength", Number(0.0, f64::MAX)),
-                ]),
-            ),
-            optional("turn_detection", TURN_DETECTION),
+            required("type", OneOf(&["near_field", "far_field"])),
+            optional("strength", Number(0.0, f64::MAX)),
         ]),
     ),
+    optional("turn_detection", TURN_DETECTION),
+]);
+const AUDIO: Shape = Object(&[
+    optional("input", AUDIO_INPUT),
     optional(
         "output",
         Object(&[
@@ -242,8 +244,12 @@ const AUDIO: Shape = Object(&[
     ),
 ]);
 
-static SESSION: &[Field] = &[
-    required("type", OneOf(&["realtime"])),
+const TRANSCRIPTION_SESSION: &[Field] = &[
+    optional("audio", Object(&[optional("input", AUDIO_INPUT)])),
+    optional("include", INCLUDE),
+];
+
+const SESSION: &[Field] = &[
     optional("model", TEXT),
     optional("output_modalities", MODALITIES),
     optional("instructions", TEXT),
@@ -279,10 +285,7 @@ static SESSION: &[Field] = &[
         ]),
     ),
     optional("prompt", PROMPT),
-    optional(
-        "include",
-        List(&OneOf(&["item.input_audio_transcription.logprobs"])),
-    ),
+    optional("include", INCLUDE),
     optional("reasoning", REASONING),
     optional("parallel_tool_calls", Bool),
 ];
@@ -302,7 +305,7 @@ static RESPONSE: &[Field] = &[
     optional("tools", TOOLS),
     optional("tool_choice", TOOL_CHOICE),
     optional("max_output_tokens", MAX_TOKENS),
-    optional("metadata", AnyMap),
+    optional("metadata", METADATA),
     optional("prompt", PROMPT),
     optional("reasoning", REASONING),
     optional("parallel_tool_calls", Bool),

@@ -2,14 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{AudioFormat, FunctionDefinition};
+use crate::protocol::{AudioFormat, FunctionDefinition, Id};
 
 use super::brain::ToolChoice;
 use super::id;
-use super::refusal::{Refused, refusal};
+use super::output_item::Delivery;
+use super::refusal::{Refused, invalid_value, refusal};
+use super::vad::Rules;
 
 /// What a session does when it is told nothing else.
 const INSTRUCTIONS: &str = "You are a helpful assistant who answers in a few friendly words.";
+
+/// The longest that a semantic detector of an eagerness waits (protocol.md section 4), in milliseconds.
+const LONGEST_WAITS_MS: &[(&str, u64)] = &[
+    ("low", 8_000),
+    ("medium", 4_000),
+    ("auto", 4_000),
+    ("high", 2_000),
+];
+
+/// Keys of `turn_detection` that have no meaning where nothing is answered.
+const ABOUT_ANSWERS: &[&str] = &["create_response", "interrupt_response", "idle_timeout_ms"];
 
 /// Keys that can be set to null; for all others null means "as it was".
 const NULLABLE: &[&str] = &[
@@ -28,11 +41,60 @@ const NULLABLE: &[&str] = &[
 pub(super) struct Settings {
     /// The session object exactly as it is echoed.
     session: Value,
+    /// Whether the client hears the model another way.
+    is_call: bool,
+}
+
+/// How turns are found in the user's audio.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TurnDetection {
+    pub(super) rules: Rules,
+    /// How much from before the speech belongs to the turn.
+    pub(super) prefix_padding_ms: u64,
+    pub(super) creates_response: bool,
+    pub(super) interrupts_response: bool,
 }
 
 impl Settings {
-    /// The defaults for a model, as recorded from `gpt-realtime-2.1`.
+    /// The defaults for a model, as recorded from `gpt-realtime-2.1`, and where it differs from `gpt-realtime`.
     pub(super) fn new(model: &str, expires_at: u64) -> Self {
+        Self::with(model, expires_at, false)
+    }
+
+    /// The defaults for a call that was joined; how it was set up is not known here.
+    pub(super) fn of_call(expires_at: u64) -> Self {
+        Self::with("gpt-realtime-2.1", expires_at, true)
+    }
+
+    /// The defaults of a session that makes words of speech, and nothing else.
+    pub(super) fn of_transcription(expires_at: u64) -> Self {
+        let session = json!({
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": id::new("sess_"),
+            "expires_at": expires_at,
+            "audio": {"input": {
+                "format": {"type": "audio/pcm", "rate": 24_000},
+                "transcription": null,
+                "noise_reduction": null,
+                "turn_detection": turn_detection("server_vad"),
+            }},
+            "include": null,
+        });
+        let mut settings = Self {
+            session,
+            is_call: false,
+        };
+        settings.without_answers();
+        settings
+    }
+
+    fn with(model: &str, expires_at: u64, is_call: bool) -> Self {
+        let is_first = model == "gpt-realtime";
+        let mut turn_detection = turn_detection("server_vad");
+        if is_first {
+            turn_detection["silence_duration_ms"] = 200.into();
+        }
         let session = json!({
             "type": "realtime",
             "object": "realtime.session",
@@ -52,17 +114,17 @@ impl Settings {
                     "format": {"type": "audio/pcm", "rate": 24_000},
                     "transcription": null,
                     "noise_reduction": null,
-                    "turn_detection": turn_detection("server_vad"),
+                    "turn_detection": turn_detection,
                 },
                 "output": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "voice": "marin",
+                    "voice": if is_first { "alloy" } else { "marin" },
                     "speed": 1.0,
                 },
             },
             "include": null,
         });
-        Self { session }
+        Self { session, is_call }
     }
 
     /// The session object for `session.created` and `session.updated`.
@@ -70,27 +132,56 @@ impl Settings {
         &self.session
     }
 
+    pub(super) fn session_id(&self) -> Id {
+        self.session["id"].as_str().unwrap_or_default().into()
+    }
+
     /// Lays a checked `session.update` over these settings.
     ///
     /// # Errors
-    /// When the voice would change after the model has spoken.
+    /// When the type of the session would change, or the voice after the model has spoken.
     pub(super) fn update(&mut self, change: &Value, has_spoken: bool) -> Refused<()> {
+        if change
+            .get("type")
+            .is_some_and(|kind| *kind != self.session["type"])
+        {
+            let (kind, wanted) = (&self.session["type"], &change["type"]);
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            return Err(invalid_value("session.type", &text(wanted), &[&text(kind)]));
+        }
         if has_spoken && self.changes_voice(change) {
             return Err(refusal(
                 "cannot_update_voice",
                 "Cannot update a conversation's voice if assistant audio is present.",
             ));
         }
-        let model = self.session["model"].clone();
+        let model = self.session.get("model").cloned();
         merge(&mut self.session, change);
         // The URL decides on the model; an update cannot.
-        self.session["model"] = model;
+        if let Some(model) = model {
+            self.session["model"] = model;
+        }
+        if self.is_transcription() {
+            self.without_answers();
+        }
         Ok(())
     }
 
     fn changes_voice(&self, change: &Value) -> bool {
         let voice = &change["audio"]["output"]["voice"];
         !voice.is_null() && *voice != self.session["audio"]["output"]["voice"]
+    }
+
+    /// Whether the session makes words of speech, and nothing else.
+    pub(super) fn is_transcription(&self) -> bool {
+        self.session["type"] == "transcription"
+    }
+
+    /// The echo of a session without answers does not say what becomes of them.
+    fn without_answers(&mut self) {
+        if let Some(detection) = self.session["audio"]["input"]["turn_detection"].as_object_mut() {
+            detection.retain(|key, _| !ABOUT_ANSWERS.contains(&key.as_str()));
+        }
     }
 
     /// These settings with those of one `response.create` over them.
@@ -108,11 +199,16 @@ impl Settings {
         self.session["instructions"].as_str().unwrap_or_default()
     }
 
-    /// Whether answers are spoken rather than written.
-    pub(super) fn speaks(&self) -> bool {
-        self.session["output_modalities"]
-            .as_array()
-            .is_some_and(|modalities| modalities.iter().any(|modality| modality == "audio"))
+    /// How answers are given.
+    pub(super) fn delivery(&self) -> Delivery {
+        let modalities = self.session["output_modalities"].as_array();
+        if !modalities.is_some_and(|modalities| modalities.iter().any(|modality| modality == "audio")) {
+            return Delivery::Written;
+        }
+        match self.is_call {
+            true => Delivery::Elsewhere(self.output_format()),
+            false => Delivery::Spoken(self.output_format()),
+        }
     }
 
     pub(super) fn output_modalities(&self) -> &Value {
@@ -133,8 +229,35 @@ impl Settings {
         json!({"output": {"format": output["format"], "voice": output["voice"]}})
     }
 
+    /// How turns are found; none when the client says where they end.
+    pub(super) fn turn_detection(&self) -> Option<TurnDetection> {
+        let given = &self.session["audio"]["input"]["turn_detection"];
+        let (millis, is_on) = (|key: &str| given[key].as_u64(), |key: &str| given[key] != false);
+        let kind = given["type"].as_str()?;
+        let silence_ms = match kind {
+            "semantic_vad" => patience_ms(given["eagerness"].as_str()),
+            _ => millis("silence_duration_ms").unwrap_or_default(),
+        };
+        Some(TurnDetection {
+            rules: Rules {
+                threshold: given["threshold"].as_f64().unwrap_or(0.5),
+                silence_ms,
+                idle_timeout_ms: millis("idle_timeout_ms"),
+            },
+            prefix_padding_ms: millis("prefix_padding_ms").unwrap_or(300),
+            creates_response: is_on("create_response") && !self.is_transcription(),
+            interrupts_response: is_on("interrupt_response"),
+        })
+    }
+
+    /// The model that makes words of the user's speech; empty when the client has not said.
+    pub(super) fn transcription_model(&self) -> &str {
+        let transcription = &self.session["audio"]["input"]["transcription"];
+        transcription["model"].as_str().unwrap_or_default()
+    }
+
     pub(super) fn transcribes(&self) -> bool {
-        !self.session["audio"]["input"]["transcription"].is_null()
+        self.is_transcription() || !self.session["audio"]["input"]["transcription"].is_null()
     }
 
     pub(super) fn max_output_tokens(&self) -> &Value {
@@ -217,6 +340,14 @@ fn starting_point(key: &str, kind: &Value) -> Value {
     }
 }
 
+/// How long it must be quiet for a semantic detector: half of the longest wait, since the real one waits so long only
+/// for a sentence that seems unfinished.
+fn patience_ms(eagerness: Option<&str>) -> u64 {
+    let eagerness = eagerness.unwrap_or("auto");
+    let longest = LONGEST_WAITS_MS.iter().find(|(name, _)| *name == eagerness);
+    longest.map_or(4_000, |(_, wait)| *wait) / 2
+}
+
 fn turn_detection(kind: &str) -> Value {
     match kind {
         "semantic_vad" => json!({
@@ -242,7 +373,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings::new("gpt-realtime", 0)
+        Settings::new("gpt-realtime-2.1", 0)
     }
 
     fn updated(change: Value) -> Value {
@@ -308,7 +439,51 @@ mod tests {
 
     #[test]
     fn the_model_stays_the_urls() {
-        assert_eq!(updated(json!({"model": "another"}))["model"], "gpt-realtime");
+        assert_eq!(updated(json!({"model": "another"}))["model"], "gpt-realtime-2.1");
+    }
+
+    #[test]
+    fn the_first_model_has_other_defaults() {
+        let session = Settings::new("gpt-realtime", 0).session;
+        assert_eq!(session["audio"]["output"]["voice"], "alloy");
+        assert_eq!(
+            session["audio"]["input"]["turn_detection"]["silence_duration_ms"],
+            200
+        );
+    }
+
+    #[test]
+    fn turns_are_found_as_the_session_says() {
+        let detection = |detection: Value| {
+            let mut settings = settings();
+            let change = json!({"audio": {"input": {"turn_detection": detection}}});
+            settings.update(&change, false).unwrap();
+            settings.turn_detection()
+        };
+        assert_eq!(detection(Value::Null), None);
+        let server = json!({"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 0, "silence_duration_ms": 900,
+            "idle_timeout_ms": 6_000, "create_response": false, "interrupt_response": false});
+        assert_eq!(
+            detection(server),
+            Some(TurnDetection {
+                rules: Rules {
+                    threshold: 0.7,
+                    silence_ms: 900,
+                    idle_timeout_ms: Some(6_000)
+                },
+                prefix_padding_ms: 0,
+                creates_response: false,
+                interrupts_response: false,
+            })
+        );
+        let wait = |eagerness: &str| {
+            let semantic = json!({"type": "semantic_vad", "eagerness": eagerness});
+            detection(semantic).unwrap().rules.silence_ms
+        };
+        assert_eq!(
+            [wait("high"), wait("medium"), wait("auto"), wait("low")],
+            [1_000, 2_000, 2_000, 4_000]
+        );
     }
 
     #[test]
@@ -333,7 +508,8 @@ mod tests {
             unreachable!()
         };
         let one = settings.overridden(Some(&response));
-        assert!(!one.speaks() && settings.speaks());
+        assert!(matches!(one.delivery(), Delivery::Written));
+        assert!(matches!(settings.delivery(), Delivery::Spoken(_)));
         assert_eq!(one.tool_choice(), ToolChoice::None);
         assert_eq!(one.response_audio()["output"]["voice"], "ash");
         assert!(one.session.get("metadata").is_none());

@@ -24,6 +24,14 @@ pub(super) enum Shape {
     /// An object whose `type` says which other keys it has.
     Tagged(&'static [(&'static str, &'static [Field])]),
     List(&'static Shape),
+    /// A list of exactly one.
+    Only(&'static Shape),
+    /// An object with strings under keys of the client's choosing: so many, and of so many characters.
+    Pairs {
+        max: usize,
+        key: usize,
+        value: usize,
+    },
     /// Whichever of these has the value's JSON type.
     Either(&'static [Shape]),
 }
@@ -78,6 +86,19 @@ impl Shape {
                 .iter()
                 .enumerate()
                 .try_for_each(|(n, value)| shape.check(value, &format!("{path}[{n}]"))),
+            (Self::Only(shape), Value::Array(values)) => match &values[..] {
+                [value] => shape.check(value, &format!("{path}[0]")),
+                _ => {
+                    let message = format!(
+                        "Invalid '{path}': expected exactly one value, but got {}.",
+                        values.len()
+                    );
+                    Err(refusal_at("invalid_value", path, message))
+                }
+            },
+            (Self::Pairs { max, key, value }, Value::Object(pairs)) => {
+                check_pairs(pairs, *max, *key, *value, path)
+            }
             (Self::Either(shapes), _) => match shapes.iter().find(|shape| shape.is_kind_of(value)) {
                 Some(shape) => shape.check(value, path),
                 None => Err(wrong_type(path, self, value)),
@@ -93,8 +114,8 @@ impl Shape {
             Self::Text(_) | Self::OneOf(_) => value.is_string(),
             Self::Integer(..) | Self::Number(..) => value.is_number(),
             Self::Bool => value.is_boolean(),
-            Self::Map | Self::Object(_) | Self::Tagged(_) => value.is_object(),
-            Self::List(_) => value.is_array(),
+            Self::Map | Self::Object(_) | Self::Tagged(_) | Self::Pairs { .. } => value.is_object(),
+            Self::List(_) | Self::Only(_) => value.is_array(),
             Self::Either(shapes) => shapes.iter().any(|shape| shape.is_kind_of(value)),
         }
     }
@@ -106,8 +127,8 @@ impl Shape {
             Self::Integer(..) => "an integer".into(),
             Self::Number(..) => "a number".into(),
             Self::Bool => "a boolean".into(),
-            Self::Map | Self::Object(_) | Self::Tagged(_) => "an object".into(),
-            Self::List(_) => "an array".into(),
+            Self::Map | Self::Object(_) | Self::Tagged(_) | Self::Pairs { .. } => "an object".into(),
+            Self::List(_) | Self::Only(_) => "an array".into(),
             Self::Either(shapes) => shapes.iter().map(Self::name).collect::<Vec<_>>().join(" or "),
         }
     }
@@ -155,6 +176,24 @@ fn check_tagged(
             Err(invalid_value(&tag_path, name, &names))
         }
     }
+}
+
+fn check_pairs(
+    pairs: &Map<String, Value>,
+    max: usize,
+    max_key: usize,
+    max_value: usize,
+    path: &str,
+) -> Refused<()> {
+    if pairs.len() > max {
+        let message = format!("Invalid '{path}': too many pairs. Expected at most {max}.");
+        return Err(refusal_at("object_above_max_properties", path, message));
+    }
+    pairs.iter().try_for_each(|(key, value)| {
+        let path = join(path, key);
+        check_length(key, max_key, &path)?;
+        Shape::Text(max_value).check(value, &path)
+    })
 }
 
 fn check_length(text: &str, max: usize, path: &str) -> Refused<()> {
@@ -223,6 +262,15 @@ mod tests {
                 ("y", &[]),
             ])),
         ),
+        optional("only", Shape::Only(&Shape::Bool)),
+        optional(
+            "pairs",
+            Shape::Pairs {
+                max: 2,
+                key: 3,
+                value: 4,
+            },
+        ),
     ]);
 
     fn refused(value: Value) -> (String, String) {
@@ -239,6 +287,7 @@ mod tests {
         for value in [
             json!({"name": "äöüß"}),
             json!({"name": "a", "size": null, "max": "inf", "kind": "b"}),
+            json!({"name": "", "only": [true], "pairs": {"a": "1234", "abc": ""}}),
             json!({"name": "", "max": 5, "list": [{"type": "x", "n": true}, {"type": "y"}]}),
         ] {
             assert!(SHAPE.check(&value, "it").is_ok(), "{value}");
@@ -277,6 +326,24 @@ mod tests {
             refused(json!({"name": "", "max": []})),
             pair("invalid_type", "it.max")
         );
+        for (only, path) in [(json!([]), "it.only"), (json!([true, true]), "it.only")] {
+            assert_eq!(
+                refused(json!({"name": "", "only": only})),
+                pair("invalid_value", path)
+            );
+        }
+        for (pairs, code, path) in [
+            (
+                json!({"a": "", "b": "", "c": ""}),
+                "object_above_max_properties",
+                "it.pairs",
+            ),
+            (json!({"abcd": ""}), "string_above_max_length", "it.pairs.abcd"),
+            (json!({"a": "12345"}), "string_above_max_length", "it.pairs.a"),
+            (json!({"a": 1}), "invalid_type", "it.pairs.a"),
+        ] {
+            assert_eq!(refused(json!({"name": "", "pairs": pairs})), pair(code, path));
+        }
         let list = json!({"name": "", "list": [{"type": "y"}, {"type": "x"}]});
         assert_eq!(refused(list), pair("missing_required_parameter", "it.list[1].n"));
         let list = json!({"name": "", "list": [{"type": "z"}]});

@@ -1,6 +1,9 @@
 //! What a response costs, counted the same way in every run (protocol.md section 7).
 
 use std::ops::{AddAssign, SubAssign};
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::protocol::{InputTokenDetails, Item, OutputTokenDetails, Part, TokenCounts, Usage};
 
@@ -88,6 +91,11 @@ pub(super) fn spoken_tokens(millis: u64) -> u64 {
     millis.div_ceil(SPOKEN_MS_PER_TOKEN)
 }
 
+/// How long so many tokens of the model's speech sound, in milliseconds.
+pub(super) fn spoken_ms(tokens: u64) -> u64 {
+    tokens * SPOKEN_MS_PER_TOKEN
+}
+
 /// The bill of one response; `seen` is the input of the response before it, of which whole blocks were cached.
 pub(super) fn bill(input: Tokens, output: Tokens, seen: Tokens) -> Usage {
     let cached = TokenCounts {
@@ -113,9 +121,41 @@ pub(super) fn bill(input: Tokens, output: Tokens, seen: Tokens) -> Usage {
     }
 }
 
+/// What making words of speech costs: models of the gpt-4o family count tokens, others the time (protocol.md section 7).
+pub(super) fn transcription_bill(model: &str, heard: Duration, transcript: &str) -> Value {
+    if !model.starts_with("gpt-4o") {
+        return json!({"type": "duration", "seconds": heard.as_secs_f64()});
+    }
+    let millis = u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
+    let (input, output) = (millis.div_ceil(HEARD_MS_PER_TOKEN), words::tokens(transcript));
+    json!({
+        "type": "tokens",
+        "total_tokens": input + output,
+        "input_tokens": input,
+        "output_tokens": output,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": input},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn transcriptions_cost_tokens_or_time() {
+        let heard = Duration::from_millis(1_250);
+        let bill = |model| transcription_bill(model, heard, "three short words");
+        assert_eq!(bill("whisper-1"), json!({"type": "duration", "seconds": 1.25}));
+        let tokens = bill("gpt-4o-mini-transcribe");
+        assert_eq!(
+            (
+                &tokens["input_tokens"],
+                &tokens["output_tokens"],
+                &tokens["total_tokens"]
+            ),
+            (&json!(13), &json!(3), &json!(16))
+        );
+    }
 
     #[test]
     fn the_parts_add_up_and_the_cache_holds_whole_blocks() {

@@ -2,21 +2,24 @@
 
     simulator_client.py URL
 
-Runs a text turn, an audio turn, a tool round, a handoff and an interruption, each in a session of its own. Fails, and
-says why, when a server event does not validate against the openai package's types, holds a key that they do not know,
+Runs a text turn, a spoken answer, a turn found by the server and one committed by hand, a tool round, a handoff, an
+interruption by the user's voice and one by the application, and an error, each in a session of its own. Fails, and says
+why, when a server event does not validate against the openai package's types, holds a key that they do not know,
 or is of an unknown type; when the SDK logs a warning or an error; when the server answers anything with an error
 event; and when what came is not what was asked for.
 """
 
+import array
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from agents import function_tool, set_tracing_disabled
-from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession, realtime_handoff
+from agents.realtime import RealtimeAgent, RealtimeModelSendRawMessage, RealtimeRunner, RealtimeSession, realtime_handoff
 from openai.types.realtime import RealtimeServerEvent
 
 from strictness import problems
@@ -159,7 +162,23 @@ async def audio_turn(url: str) -> None:
         await watched.until("the end of the audio", lambda watched: bool(watched.of("audio_end")))
 
 
+def tone(millis: int) -> bytes:
+    samples = (int(9_000 * math.sin(2 * math.pi * 300 * n / 24_000)) for n in range(24 * millis))
+    return array.array("h", samples).tobytes()
+
+
 async def spoken_turn(url: str) -> None:
+    async with session(url, "audio") as watched:
+        # The SDK's own turn detection is the semantic one, which waits for two seconds of silence here.
+        await watched.session.send_audio(tone(900))
+        await watched.session.send_audio(b"\0" * 48 * 3_000)
+        await watched.responses(1)
+        for kind in ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"):
+            assert watched.count(kind) == 1, kind
+        assert "seconds of audio" in watched.said(), watched.said()
+
+
+async def committed_turn(url: str) -> None:
     async with session(url, "audio") as watched:
         await watched.session.send_audio(b"\0" * 48_000, commit=True)
         done = "conversation.item.input_audio_transcription.completed"
@@ -189,7 +208,32 @@ async def handoff(url: str) -> None:
 
 async def interruption(url: str) -> None:
     async with session(url, "audio") as watched:
-        await watched.session.send_message("Say " + "and again " * 50)
+        await watched.session.send_message("Say " + "and again " * 200)
+        await watched.until("some sound", lambda watched: len(watched.of("audio")) > 3)
+        await watched.session.send_audio(tone(200))
+        await watched.responses(1)
+        (done,) = [event for event in watched.raw if event["type"] == "response.done"]
+        details = done["response"]["status_details"]
+        assert details == {"type": "cancelled", "reason": "turn_detected"}, details
+        assert watched.of("audio_interrupted"), "the application is told"
+
+
+async def error(url: str) -> None:
+    async with session(url, "text") as watched:
+        message = RealtimeModelSendRawMessage(message={"type": "response.cancel", "other_data": {"event_id": "mine"}})
+        await watched.session.model.send_event(message)
+        await watched.until("the error", lambda watched: bool(watched.of("error")))
+        (event,) = [event for event in watched.raw if event["type"] == "error"]
+        assert event["error"]["code"] == "response_cancel_not_active", event
+        assert event["error"]["event_id"] == "mine", event
+        watched.problems.clear()
+        await watched.session.send_message("Hello")
+        await watched.responses(1)
+
+
+async def explicit_interruption(url: str) -> None:
+    async with session(url, "audio") as watched:
+        await watched.session.send_message("Say " + "and again " * 200)
         await watched.until("some sound", lambda watched: len(watched.of("audio")) > 3)
         await watched.session.interrupt()
         await watched.until(
@@ -199,12 +243,25 @@ async def interruption(url: str) -> None:
         await watched.until("the item", lambda watched: watched.count("conversation.item.retrieved") == 1)
 
 
+SCENARIOS = (
+    text_turn,
+    audio_turn,
+    spoken_turn,
+    committed_turn,
+    tool_round,
+    handoff,
+    interruption,
+    explicit_interruption,
+    error,
+)
+
+
 async def main(url: str) -> int:
     set_tracing_disabled(True)
     log = Log()
     logging.getLogger("openai.agents").addHandler(log)
     failures = 0
-    for scenario in (text_turn, audio_turn, spoken_turn, tool_round, handoff, interruption):
+    for scenario in SCENARIOS:
         log.complaints.clear()
         try:
             await scenario(url)

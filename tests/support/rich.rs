@@ -12,7 +12,7 @@ use std::time::Duration;
 use mcp::Watched;
 use realtime_run::agent::{Agent, Agents};
 use realtime_run::session::{Decision, Session, SessionEvent};
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use realtime_run::tool::{FunctionTool, McpServer, PatternGuardrail, ToolError};
 use realtime_run::trace::{MemoryProcessor, SpanRecord, TracerBuilder};
 use realtime_run::transport::Endpoint;
@@ -25,8 +25,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 struct Script(VecDeque<Output>);
 
 impl Brain for Script {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        self.0.pop_front().into_iter().collect()
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        self.0.pop_front().into_iter().collect::<Vec<_>>().into()
     }
 }
 
@@ -120,7 +120,7 @@ async fn until_turn_end(session: &mut Session) {
 pub async fn session(tracer: TracerBuilder) -> Option<Vec<Arc<SpanRecord>>> {
     let shop = Watched::new("shop", &["tools=echo"])?;
     let options = Options {
-        delta_interval: Duration::from_millis(5),
+        pace: Pace::Every(Duration::from_millis(5)),
         brain: Arc::new(script),
         ..Options::default()
     };

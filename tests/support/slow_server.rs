@@ -7,18 +7,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use realtime_run::simulator::{Brain, Options, Output, Prompt, Simulator};
+use realtime_run::simulator::{Brain, Options, Output, Pace, Prompt, Reply, Simulator};
 use tokio::runtime::Runtime;
 
 /// Gives these answers one after the other, the last one again and again.
 struct Talker(VecDeque<Vec<Output>>);
 
 impl Brain for Talker {
-    fn answer(&mut self, _prompt: &Prompt<'_>) -> Vec<Output> {
-        match self.0.len() {
+    fn answer(&mut self, _prompt: &Prompt<'_>) -> Reply {
+        let answer = match self.0.len() {
             1 => self.0[0].clone(),
             _ => self.0.pop_front().unwrap_or_default(),
-        }
+        };
+        answer.into()
     }
 }
 
@@ -37,7 +38,7 @@ impl SlowServer {
     pub fn answering(answers: impl IntoIterator<Item = Vec<Output>>, interval: Duration) -> Self {
         let answers: VecDeque<_> = answers.into_iter().collect();
         let options = Options {
-            delta_interval: interval,
+            pace: Pace::Every(interval),
             brain: Arc::new(move || Box::new(Talker(answers.clone()))),
             ..Options::default()
         };

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{mcp, parameters, tools};
 use crate::agent::names;
 use crate::file::{Content, Diagnostic, Node, misspelt, nearest, quoted, read_text};
+use crate::protocol::transfer_tool;
 use crate::tool::EndSessionTool;
 use crate::trace::Redaction;
 
@@ -183,7 +184,7 @@ impl<'a> Checks<'a> {
         let own = handoff.get("tool_name").and_then(Reference::new);
         let tool = own
             .as_ref()
-            .map_or_else(|| names::transfer_tool(target.name), |own| own.name.to_owned());
+            .map_or_else(|| transfer_tool(target.name), |own| own.name.to_owned());
         if names::is_function_name(&tool) {
             self.findings
                 .mistakes

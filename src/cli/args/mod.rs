@@ -14,6 +14,8 @@ use realtime_run::trace::{Redaction, TraceId};
 mod recordings;
 mod traces;
 
+use realtime_run::simulator::OpeningRefusal;
+
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
@@ -48,7 +50,8 @@ Examples:
   realtime-run --agent agents/concierge.toml                     # talk at the prompt
   printf 'Hello\\nGoodbye\\n' | realtime-run --agent agents/assistant.toml --json
   realtime-run --agent agents/assistant.toml --trace stdout -m Hi | jq .span_data
-  realtime-run check agents/*.toml
+  realtime-run --agent agents/assistant.toml --simulate --scenario scenarios/rome.toml -m 'Rome?'
+  realtime-run check agents/*.toml scenarios/*.toml
 
 What goes where:
   The assistant's words go to stdout, everything else to stderr. --json puts one object per event
@@ -77,10 +80,10 @@ Environment:
 /// What to do instead of running a session.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check agent files, and tell every mistake in them
+    /// Check agent files and scenario files, and tell every mistake in them
     Check(CheckArgs),
-    /// Print the JSON Schema of agent files, by which editors complete and check them
-    Schema,
+    /// Print the JSON Schema of a kind of file, by which editors complete and check them
+    Schema(SchemaArgs),
     /// Look at the traces that this machine keeps
     Traces(TracesArgs),
     /// Serve a local Realtime server for other clients: no key, no network
@@ -89,9 +92,25 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The agent files
+    /// The files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The kind of file
+    #[arg(value_name = "KIND", default_value = "agent")]
+    pub kind: FileKind,
+}
+
+/// The kinds of files that people write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileKind {
+    /// Agents, and what they share
+    Agent,
+    /// What a simulated server says and does wrong
+    Scenario,
 }
 
 #[derive(Debug, Args)]
@@ -102,8 +121,50 @@ pub struct SimulateArgs {
     /// The address; one that is not of this machine alone lets others in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub host: IpAddr,
+    /// How fast spoken answers come: in the time they take to play, or as fast as the client reads
+    #[arg(long, value_name = "PACE", default_value = "fast", conflicts_with = "replay")]
+    pub pace: Pace,
+    /// How long a session may last before the server ends it with `session_expired`
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "60m", conflicts_with = "replay")]
+    pub max_session: Duration,
+    /// Let no client in: invalid_api_key, missing_model, invalid_model, beta_api_shape_disabled, insufficient_quota, or a
+    /// status as http-429
+    #[arg(long, value_name = "CASE", conflicts_with = "replay")]
+    pub refuse: Option<OpeningRefusal>,
+    /// Write all events of both sides to this file, one JSON object a line
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub log_events: Option<PathBuf>,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
     #[command(flatten)]
     pub replay: ReplayArgs,
+}
+
+/// How a simulated server behaves, whoever its clients are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulator")]
+pub struct SimulatorArgs {
+    /// What the simulated server says and does wrong, from a scenario file
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub scenario: Option<PathBuf>,
+    /// A server with OpenAI's chat completions whose model answers, such as http://127.0.0.1:11434/v1
+    #[arg(long, value_name = "URL", requires = "llm_model", conflicts_with_all = ["scenario", "replay"])]
+    pub llm: Option<String>,
+    /// With --llm: the model
+    #[arg(long, value_name = "MODEL", requires = "llm")]
+    pub llm_model: Option<String>,
+    /// With --llm: the environment variable that holds the key, if the server wants one
+    #[arg(long, value_name = "NAME", requires = "llm")]
+    pub llm_key_env: Option<String>,
+    /// A program that speaks: text on its stdin, a WAV file on its stdout, as `espeak-ng --stdin --stdout` [default: tones]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub tts_command: Option<String>,
+    /// A program that listens: a WAV file on its stdin, text on its stdout [default: it is told how long the user speaks]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub stt_command: Option<String>,
+    /// With --llm: how long the model may be silent [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "llm")]
+    pub llm_timeout: Option<Duration>,
 }
 
 /// Everything about a run.
@@ -119,6 +180,8 @@ pub struct RunArgs {
     pub replay: ReplayArgs,
     #[command(flatten)]
     pub record: RecordArgs,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
     #[command(flatten)]
     pub trace: TraceArgs,
     #[command(flatten)]
@@ -275,6 +338,13 @@ pub struct OutputArgs {
     /// When to colour; auto is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+}
+
+/// How fast a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pace {
+    Realtime,
+    Fast,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

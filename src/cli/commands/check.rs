@@ -1,8 +1,12 @@
-//! `realtime-run check`: are these agent files right?
+//! `realtime-run check`: are these files right?
+
+use std::path::Path;
 
 use realtime_run::agent::AgentFile;
+use realtime_run::file::{self, Diagnostics};
+use realtime_run::simulator::Scenario;
 
-use crate::cli::args::CheckArgs;
+use crate::cli::args::{CheckArgs, FileKind};
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::Printer;
 
@@ -10,8 +14,8 @@ use crate::cli::printer::Printer;
 pub fn check(args: &CheckArgs, printer: &Printer) -> ExitStatus {
     let mut status = ExitStatus::Success;
     for path in &args.files {
-        match AgentFile::load(path) {
-            Ok(_) => printer.result(&format!("{}: OK", path.display())),
+        match load(path) {
+            Ok(()) => printer.result(&format!("{}: OK", path.display())),
             Err(diagnostics) => {
                 printer.failure(&diagnostics.into());
                 status = ExitStatus::Usage;
@@ -19,4 +23,26 @@ pub fn check(args: &CheckArgs, printer: &Printer) -> ExitStatus {
         }
     }
     status
+}
+
+fn load(path: &Path) -> Result<(), Diagnostics> {
+    match kind(path) {
+        FileKind::Agent => AgentFile::load(path).map(drop),
+        FileKind::Scenario => Scenario::load(path).map(drop),
+    }
+}
+
+/// What kind of file it is, by what only that kind has. What is no other kind is taken for an agent file.
+fn kind(path: &Path) -> FileKind {
+    let keys = file::top_level_keys(path);
+    let has = |key: &str| keys.iter().any(|known| known == key);
+    if !has("agents")
+        && ["steps", "faults", "transcripts", "otherwise"]
+            .into_iter()
+            .any(has)
+    {
+        FileKind::Scenario
+    } else {
+        FileKind::Agent
+    }
 }

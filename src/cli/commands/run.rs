@@ -26,6 +26,7 @@ use crate::cli::record::Recording;
 use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
+use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
 
@@ -41,7 +42,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
     let replaying = Replaying::load(&args.replay, printer)?;
-    let server = Server::choose(&args.server, replaying.as_ref())?;
+    let server = Server::choose(args, replaying.as_ref())?;
     let key = trace_key(&args.server, &server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
     let printer = if targets.has_stdout() {
@@ -116,12 +117,18 @@ enum Server {
 }
 
 impl Server {
-    fn choose(args: &ServerArgs, replaying: Option<&Replaying>) -> Result<Self, Failure> {
+    fn choose(args: &RunArgs, replaying: Option<&Replaying>) -> Result<Self, Failure> {
+        let simulated = &args.simulator;
+        let args = &args.server;
         if args.simulate {
             return Ok(Self::Simulated(Box::new(Options {
                 replay: replaying.map(Replaying::replay),
-                ..Options::default()
+                ..simulator::options(simulated)?
             })));
+        }
+        if let Some(flag) = simulated.given() {
+            let message = format!("`{flag}` is for a simulated server: add `--simulate`");
+            return Err(Failure::usage(anyhow!(message)));
         }
         if replaying.is_some() {
             let message = "`--replay` is for a simulated server: add `--simulate`";

@@ -1,8 +1,9 @@
 use serde_json::Value;
 
-use crate::protocol::{FunctionDefinition, Item, Message, Part, Role};
+use crate::protocol::FunctionDefinition;
 
-use super::{Brain, Output, Prompt, ToolChoice, arguments, fit};
+use super::turn::{Last, Turn};
+use super::{Brain, Output, Prompt, Reply, ToolChoice, arguments, fit};
 
 /// The most characters of a tool's output that are said aloud.
 const LONGEST_RESULT: usize = 300;
@@ -19,25 +20,29 @@ const LONGEST_QUOTE: usize = 160;
 pub struct AutoBrain;
 
 impl Brain for AutoBrain {
-    fn answer(&mut self, prompt: &Prompt<'_>) -> Vec<Output> {
-        let turn = Turn::of(prompt);
-        match &turn.last {
-            Last::User => vec![
-                turn.forced_call(prompt)
-                    .or_else(|| turn.call(prompt))
-                    .unwrap_or_else(|| turn.echo()),
-            ],
-            Last::Outputs(outputs) => turn.go_on(outputs, prompt),
-            Last::Call(name) => vec![say(format!("I am still waiting for {name}."))],
-            Last::Assistant => vec![
-                turn.forced_call(prompt)
-                    .unwrap_or_else(|| say("That is all I can say.")),
-            ],
-            Last::Nothing => vec![
-                turn.forced_call(prompt)
-                    .unwrap_or_else(|| say("Hello! How can I help you?")),
-            ],
-        }
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
+        outputs(prompt).into()
+    }
+}
+
+fn outputs(prompt: &Prompt<'_>) -> Vec<Output> {
+    let turn = Turn::of(prompt);
+    match &turn.last {
+        Last::User => vec![
+            turn.forced_call(prompt)
+                .or_else(|| turn.call(prompt))
+                .unwrap_or_else(|| turn.echo()),
+        ],
+        Last::Outputs(outputs) => turn.go_on(outputs, prompt),
+        Last::Call(name) => vec![say(format!("I am still waiting for {name}."))],
+        Last::Assistant => vec![
+            turn.forced_call(prompt)
+                .unwrap_or_else(|| say("That is all I can say.")),
+        ],
+        Last::Nothing => vec![
+            turn.forced_call(prompt)
+                .unwrap_or_else(|| say("Hello! How can I help you?")),
+        ],
     }
 }
 
@@ -45,72 +50,7 @@ fn say(words: impl Into<String>) -> Output {
     Output::Say(words.into())
 }
 
-/// What happened since the user last spoke.
-struct Turn {
-    /// The user's last words; empty when there were none, as with audio that nobody transcribed.
-    words: String,
-    /// The functions that were called since.
-    called: Vec<String>,
-    last: Last,
-}
-
-/// What the conversation ends with.
-enum Last {
-    Nothing,
-    User,
-    Assistant,
-    /// A call that has no output yet.
-    Call(String),
-    /// The outputs of one or more calls: the function's name and what it answered.
-    Outputs(Vec<(String, String)>),
-}
-
 impl Turn {
-    fn of(prompt: &Prompt<'_>) -> Self {
-        let mut turn = Self {
-            words: String::new(),
-            called: Vec::new(),
-            last: Last::Nothing,
-        };
-        // What lies between the end and the user's words, latest first.
-        let mut outputs = Vec::new();
-        let mut is_end = true;
-        for item in prompt.items().rev() {
-            match item {
-                Item::Message(message) if message.role == Role::User => {
-                    turn.words = words_of(message);
-                    if is_end && outputs.is_empty() {
-                        turn.last = Last::User;
-                    }
-                    break;
-                }
-                Item::Message(message) if message.role == Role::Assistant && is_end => {
-                    is_end = false;
-                    if outputs.is_empty() {
-                        turn.last = Last::Assistant;
-                    }
-                }
-                Item::FunctionCallOutput(output) if is_end => outputs.push(output),
-                Item::FunctionCall(call) => {
-                    if is_end && outputs.is_empty() {
-                        turn.last = Last::Call(call.name.clone());
-                    }
-                    is_end = false;
-                    turn.called.push(call.name.clone());
-                }
-                _ => {}
-            }
-        }
-        if !outputs.is_empty() {
-            let named = outputs
-                .iter()
-                .rev()
-                .map(|output| (name_of(&output.call_id, prompt), output.output.clone()));
-            turn.last = Last::Outputs(named.collect());
-        }
-        turn
-    }
-
     /// The call that the session or the response insists on, once in a turn: a session-wide `required` would
     /// otherwise call for ever.
     fn forced_call(&self, prompt: &Prompt<'_>) -> Option<Output> {
@@ -206,19 +146,6 @@ fn greeting(agent: &str, prompt: &Prompt<'_>) -> String {
     greeting
 }
 
-fn words_of(message: &Message) -> String {
-    let words: Vec<_> = message.content.iter().filter_map(Part::words).collect();
-    words.join(" ")
-}
-
-fn name_of(call_id: &str, prompt: &Prompt<'_>) -> String {
-    let name = prompt.items().rev().find_map(|item| match item {
-        Item::FunctionCall(call) if call.call_id == call_id => Some(call.name.clone()),
-        _ => None,
-    });
-    name.unwrap_or_else(|| "The function".to_owned())
-}
-
 /// An output as it is said: without the quotes of JSON text, in one line, not too long.
 fn short(output: &str) -> String {
     let text = serde_json::from_str::<String>(output).unwrap_or_else(|_| output.to_owned());
@@ -240,7 +167,7 @@ fn cut(text: &str, characters: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{FunctionCall, FunctionCallOutput};
+    use crate::protocol::{FunctionCall, FunctionCallOutput, Item, Message, Part, Role};
     use crate::simulator::conversation::Entry;
     use serde_json::json;
 
@@ -304,7 +231,7 @@ mod tests {
             .into_iter()
             .map(|item| Entry::new("item_1".into(), item))
             .collect();
-        AutoBrain.answer(&Prompt {
+        outputs(&Prompt {
             instructions: "Give refunds gladly. Be brief.",
             tools: &tools(),
             tool_choice: &tool_choice,

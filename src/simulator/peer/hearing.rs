@@ -1,12 +1,18 @@
 //! The user's audio: from the buffer into the conversation, and into words.
 
+use std::future::ready;
+
 use serde_json::json;
 
 use crate::protocol::{ApiError, Id};
+use crate::simulator::answer::{Answer, Cancel};
 use crate::simulator::conversation::{Entry, Place, Sound};
+use crate::simulator::input_audio::{Spoken, Turn};
 use crate::simulator::refusal::Refused;
+use crate::simulator::settings::TurnDetection;
 use crate::simulator::transcriber::{Heard, Speech};
-use crate::simulator::{id, new_item, words};
+use crate::simulator::usage::transcription_bill;
+use crate::simulator::{new_item, words};
 
 use super::Peer;
 
@@ -14,7 +20,15 @@ const TRANSCRIPTION: &str = "conversation.item.input_audio_transcription";
 
 impl Peer {
     pub(super) fn append_audio(&mut self, base64: &str) -> Refused<()> {
-        self.input.append(base64)
+        let detection = self.settings.turn_detection();
+        for turn in self.input.append(base64, detection.as_ref())? {
+            let Some(detection) = &detection else { continue };
+            // The append is not to blame for what is refused to the turns in it.
+            if let Err(refusal) = self.take_turn(turn, detection) {
+                self.outbox.send_error(&refusal);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn clear_audio(&mut self) {
@@ -23,10 +37,74 @@ impl Peer {
     }
 
     pub(super) fn commit_audio(&mut self) -> Refused<()> {
-        let format = self.settings.input_format();
-        let audio = self.input.commit(format)?;
+        let spoken = self.input.commit()?;
+        let (item_id, speech) = self.add_speech(spoken)?;
+        self.listen_to(item_id, speech, self.settings.transcribes());
+        self.understand_ready();
+        Ok(())
+    }
+
+    /// What follows when the detector has found something (protocol.md sections 5.3, 5.8 and 5.9).
+    fn take_turn(&mut self, turn: Turn, detection: &TurnDetection) -> Refused<()> {
+        let (spoken, responds) = match turn {
+            Turn::Started { item_id, start_ms } => {
+                let fields = json!({"audio_start_ms": start_ms, "item_id": item_id});
+                self.outbox.send("input_audio_buffer.speech_started", fields);
+                if detection.interrupts_response {
+                    self.interrupt();
+                }
+                return Ok(());
+            }
+            Turn::Stopped { end_ms, spoken } => {
+                let fields = json!({"audio_end_ms": end_ms, "item_id": spoken.item_id});
+                self.outbox.send("input_audio_buffer.speech_stopped", fields);
+                (spoken, detection.creates_response)
+            }
+            Turn::TimedOut {
+                start_ms,
+                end_ms,
+                spoken,
+            } => {
+                let fields =
+                    json!({"audio_start_ms": start_ms, "audio_end_ms": end_ms, "item_id": spoken.item_id});
+                self.outbox.send("input_audio_buffer.timeout_triggered", fields);
+                (spoken, true)
+            }
+        };
+        let (item_id, speech) = self.add_speech(spoken)?;
+        self.listen_to(item_id, speech, self.settings.transcribes());
+        let responded = if responds {
+            self.create_response(None)
+        } else {
+            Ok(())
+        };
+        // The words come when the answer is announced already, as they do from the service.
+        self.understand_ready();
+        responded
+    }
+
+    /// Cuts off the answer in the conversation, since the user speaks.
+    fn interrupt(&mut self) {
+        let active = self.answers.iter().position(Answer::is_default);
+        if let Some(answer) = active.and_then(|at| self.answers.remove(at)) {
+            answer.cancel(Cancel::Turn, &mut self.conversation, &mut self.outbox);
+        }
+    }
+
+    /// An answer is over that sounds so long: from its end on the user is expected to speak.
+    pub(super) fn await_user(&mut self, spoken_ms: u64) {
+        let played = self.answer_began_ms + spoken_ms;
+        self.input.expect_speech(played.max(self.input.position_ms()));
+    }
+
+    /// Makes audio an item of the conversation.
+    fn add_speech(&mut self, spoken: Spoken) -> Refused<(Id, Speech)> {
+        let Spoken {
+            item_id,
+            audio,
+            format,
+        } = spoken;
         let speech = Speech { audio, format };
-        let item_id = id::new("item_");
         let mut entry = Entry::new(item_id.clone(), new_item::heard(item_id.clone()));
         entry.sound = Sound::Heard {
             audio: speech.audio.clone(),
@@ -38,8 +116,7 @@ impl Peer {
         let fields = json!({"previous_item_id": previous, "item_id": item_id});
         self.outbox.send("input_audio_buffer.committed", fields);
         self.announce(&json!({"previous_item_id": previous, "item": shown}));
-        self.listen_to(item_id, speech, self.settings.transcribes());
-        Ok(())
+        Ok((item_id, speech))
     }
 
     /// Has speech made into words; the client is told them if it wants to know.
@@ -49,13 +126,15 @@ impl Peer {
             duration: speech.duration(),
             is_shown,
         };
-        match self.brain.hear(&speech) {
-            Some(words) => self.understand(&heard, Ok(words)),
-            None => {
-                let work = self.transcriber.transcribe(speech);
-                self.hearings.push(heard, work);
-            }
-        }
+        let work = match self.brain.hear(&speech) {
+            Some(outcome) => Box::pin(ready(outcome)),
+            None => self.transcriber.transcribe(speech),
+        };
+        self.hearings.push(heard, work);
+    }
+
+    /// Takes what is known already of all that was heard.
+    pub(super) fn understand_ready(&mut self) {
         while let Some((heard, words)) = self.hearings.ready() {
             self.understand(&heard, words);
         }
@@ -90,7 +169,7 @@ impl Peer {
         }
         let mut fields = place;
         fields["transcript"] = words.as_str().into();
-        fields["usage"] = json!({"type": "duration", "seconds": heard.duration.as_secs_f64()});
+        fields["usage"] = transcription_bill(self.settings.transcription_model(), heard.duration, words);
         self.outbox.send(&format!("{TRANSCRIPTION}.completed"), fields);
     }
 }

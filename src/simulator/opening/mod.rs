@@ -1,26 +1,42 @@
 //! What the opening handshake asks for, and how it is refused (protocol.md sections 1.1, 1.2, 1.4).
 
-use serde_json::json;
+mod refusal;
+
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
 use url::form_urlencoded;
 
 use crate::protocol::ApiError;
 
-use super::refusal::refusal;
+use super::Options;
+pub use refusal::OpeningRefusal;
+use refusal::http_response;
 
 const PATHS: &[&str] = &["/v1/realtime", "/openai/v1/realtime", "/openai/realtime"];
 const PROTOCOL: &str = "realtime";
+/// What the ids of calls begin with; every such call can be joined.
+const CALL_PREFIX: &str = "rtc_";
 /// How a browser, which cannot set headers, shows its key.
 const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 
 /// A handshake that went through.
 #[derive(Debug)]
 pub(super) enum Opening {
-    /// A session with this model.
-    Session { model: String },
+    /// A session begins.
+    Session(Start),
     /// As the service does it: the socket opens, an error comes, and the socket closes with a code.
     Refusal { error: Box<ApiError>, close_code: u16 },
+}
+
+/// What a session is opened for.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// A conversation with a model.
+    Conversation { model: String },
+    /// The conversation of a call whose sound goes elsewhere, over WebRTC or SIP.
+    Call,
+    /// Making words of speech, without a model that answers.
+    Transcription,
 }
 
 /// Judges a handshake, and completes the response to it.
@@ -31,32 +47,38 @@ pub(super) enum Opening {
 pub(super) fn judge(
     request: &Request,
     mut response: Response,
-    required_key: Option<&str>,
+    options: &Options,
 ) -> Result<(Opening, Response), ErrorResponse> {
     if !PATHS.contains(&request.uri().path()) {
-        return Err(http_refusal(StatusCode::NOT_FOUND, None));
+        return Err(http_response(StatusCode::NOT_FOUND));
     }
     let query = Query::of(request);
-    if query.get("call_id").is_some() {
-        let message = "The simulator has no calls to join.";
-        return Err(http_refusal(
-            StatusCode::NOT_FOUND,
-            Some(("call_id_not_found", message)),
-        ));
-    }
     let key = shown_key(request.headers(), &query);
-    if required_key.is_some() && key.is_none() {
-        let message = "You didn't provide an API key.";
-        return Err(http_refusal(
-            StatusCode::UNAUTHORIZED,
-            Some(("missing_api_key", message)),
-        ));
-    }
+    let judged = match options.refuse {
+        Some(refusal) => Err(refusal),
+        None => start(
+            request.headers(),
+            &query,
+            key.as_deref(),
+            options.required_key.as_deref(),
+        ),
+    };
+    let opening = match judged {
+        Ok(start) => Opening::Session(start),
+        Err(refusal) => {
+            let model = query.get("model").unwrap_or_default();
+            match refusal.told(key.as_deref().unwrap_or_default(), model) {
+                Some((error, close_code)) => Opening::Refusal { error, close_code },
+                None => {
+                    return Err(refusal
+                        .http()
+                        .unwrap_or_else(|| http_response(StatusCode::BAD_REQUEST)));
+                }
+            }
+        }
+    };
     agree_on_protocol(request, &mut response);
-    Ok((
-        opening(request.headers(), &query, key.as_deref(), required_key),
-        response,
-    ))
+    Ok((opening, response))
 }
 
 /// Takes the subprotocol that browsers ask for.
@@ -69,37 +91,37 @@ pub(super) fn agree_on_protocol(request: &Request, response: &mut Response) {
     }
 }
 
-fn opening(headers: &HeaderMap, query: &Query, key: Option<&str>, required_key: Option<&str>) -> Opening {
-    if required_key.is_some() && key != required_key {
-        let message = format!("Incorrect API key provided: {}.", masked(key.unwrap_or_default()));
-        return closing(refusal("invalid_api_key", message), 3000);
+fn start(
+    headers: &HeaderMap,
+    query: &Query,
+    key: Option<&str>,
+    required_key: Option<&str>,
+) -> Result<Start, OpeningRefusal> {
+    match (required_key, key) {
+        (Some(_), None) => return Err(OpeningRefusal::Http(401)),
+        (Some(required), Some(key)) if key != required => return Err(OpeningRefusal::InvalidApiKey),
+        _ => {}
     }
     if headers
         .get("openai-beta")
         .is_some_and(|beta| beta == "realtime=v1")
     {
-        let message = "The Realtime Beta API is no longer supported. Leave out the 'OpenAI-Beta' header.";
-        return closing(refusal("beta_api_shape_disabled", message), 4000);
+        return Err(OpeningRefusal::BetaApiShapeDisabled);
+    }
+    match query.get("call_id") {
+        Some(call) if call.starts_with(CALL_PREFIX) => return Ok(Start::Call),
+        Some(_) => return Err(OpeningRefusal::Http(404)),
+        None => {}
+    }
+    if query.get("intent") == Some("transcription") {
+        return Ok(Start::Transcription);
     }
     match query.get("model").or_else(|| query.get("deployment")) {
-        Some(model) if !model.is_empty() => Opening::Session {
+        Some(model) if !model.is_empty() => Ok(Start::Conversation {
             model: model.to_owned(),
-        },
-        _ => closing(
-            refusal("missing_model", "You must provide a model parameter."),
-            4000,
-        ),
+        }),
+        _ => Err(OpeningRefusal::MissingModel),
     }
-}
-
-fn closing(error: Box<ApiError>, close_code: u16) -> Opening {
-    Opening::Refusal { error, close_code }
-}
-
-/// Enough of a key to know it by, and too little to use it.
-fn masked(key: &str) -> String {
-    let shown: String = key.chars().take(key.chars().count().min(16) / 4).collect();
-    format!("{shown}***")
 }
 
 fn shown_key(headers: &HeaderMap, query: &Query) -> Option<String> {
@@ -133,28 +155,5 @@ impl Query {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
-    }
-}
-
-fn http_refusal(status: StatusCode, error: Option<(&str, &str)>) -> ErrorResponse {
-    let body = error.map(|(code, message)| {
-        let error = json!({"type": "invalid_request_error", "code": code, "message": message, "param": null});
-        json!({ "error": error }).to_string()
-    });
-    let mut response = ErrorResponse::new(body);
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_never_shown_whole() {
-        assert_eq!(masked("sk-abcdefghijklmnopq"), "sk-a***");
-        assert_eq!(masked("abc"), "***");
     }
 }

@@ -8,22 +8,24 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use crate::protocol::Item;
+use crate::protocol::{AudioFormat, Item};
 
-use super::answer::{Answer, Cost, Question};
-use super::brain::{Brain, Prompt};
+use super::answer::{Answer, Cancel, Cost, Question};
+use super::brain::{Brain, Prompt, Reply};
 use super::conversation::{Conversation, Entry, Place};
 use super::input_audio::InputAudio;
+use super::observer::Observer;
+use super::opening::Start;
 use super::outbox::Outbox;
-use super::refusal::{Refused, refusal};
+use super::output_item::Delivery;
+use super::refusal::{Refused, refusal, refusal_at};
 use super::request::{BadRequest, Kind, Request};
 use super::settings::Settings;
 use super::transcriber::{Hearings, Transcriber};
 use super::usage::Tokens;
+use super::voice::{self, SpeechCommand};
 use super::{Options, id, new_item};
 
-/// The longest a session lasts (protocol.md section 1.5); the simulator announces it, and does not end it then.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Responses that may run at once: one in the conversation, the others out of band.
 const MAX_ANSWERS: usize = 16;
 
@@ -34,10 +36,14 @@ pub(super) struct Peer {
     conversation: Conversation,
     input: InputAudio,
     /// Running responses, taken in turn.
-    answers: VecDeque<Answer>,
+    pub(super) answers: VecDeque<Answer>,
     /// What the last response read, for the count of cached tokens.
     seen: Tokens,
+    /// How much audio there was when the answer in the conversation began.
+    answer_began_ms: u64,
     brain: Box<dyn Brain>,
+    /// What speaks; tones if none.
+    voice: Option<Arc<SpeechCommand>>,
     transcriber: Arc<dyn Transcriber>,
     /// Speech whose words are not known yet.
     pub(super) hearings: Hearings,
@@ -45,28 +51,42 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// A session with a model, which greets with `session.created`.
-    pub(super) fn open(model: &str, options: &Options) -> Self {
-        let expires = SystemTime::now() + LIFETIME;
-        let expires = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    /// A session, which greets with `session.created` unless it joins a call.
+    pub(super) fn open(start: &Start, options: &Options, mut observer: Observer) -> Self {
+        let expires = SystemTime::now() + options.lifetime();
+        let expires_at = expires
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let settings = match start {
+            Start::Conversation { model } => Settings::new(model, expires_at),
+            Start::Call => Settings::of_call(expires_at),
+            Start::Transcription => Settings::of_transcription(expires_at),
+        };
+        observer.opened(settings.session_id());
         let mut peer = Self {
-            settings: Settings::new(model, expires.as_secs()),
+            settings,
             conversation: Conversation::new(id::new("conv_"), options.limits.max_conversation_bytes),
-            input: InputAudio::default(),
+            input: InputAudio::new(AudioFormat::default()),
             answers: VecDeque::new(),
             seen: Tokens::default(),
+            answer_began_ms: 0,
             brain: (options.brain)(),
+            voice: options.voice.clone().map(Arc::new),
             transcriber: Arc::clone(&options.transcriber),
             hearings: Hearings::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(options.faults.clone(), observer),
         };
-        peer.outbox
-            .send("session.created", json!({"session": peer.settings.echo()}));
+        if !matches!(start, Start::Call) {
+            peer.outbox
+                .send("session.created", json!({"session": peer.settings.echo()}));
+        }
         peer
     }
 
     /// Takes in the text of one frame.
     pub(super) fn receive(&mut self, frame: &str) {
+        self.outbox.observer.received(frame);
         let (event_id, outcome) = match Request::parse(frame) {
             Ok(mut request) => (request.event_id.take(), self.perform(&request)),
             Err(BadRequest { event_id, refusal }) => (event_id, Err(refusal)),
@@ -78,26 +98,35 @@ impl Peer {
     }
 
     /// Takes in a frame that is not text.
-    pub(super) fn receive_binary(&mut self) {
+    pub(super) fn receive_binary(&mut self, bytes: usize) {
+        self.outbox.observer.received_binary(bytes);
         let message = "Expected a text WebSocket message; got a binary one. Send events as JSON text.";
         self.outbox.send_error(&refusal("invalid_event", message));
     }
 
-    /// Makes the next piece of a running response.
-    pub(super) fn advance(&mut self) {
-        if let Some(mut answer) = self.answers.pop_front() {
-            self.ask(&mut answer);
-            let going_on = answer.advance(&mut self.conversation, &mut self.outbox);
-            self.answers.extend(going_on);
-        }
+    /// Says that the session's time is over; the connection is closed after that.
+    pub(super) fn expire(&mut self, why: &str) {
+        self.answers.clear();
+        self.outbox.send_error(&refusal("session_expired", why));
     }
 
-    /// Whether a response can go on: one that has not begun waits until the user is understood.
-    pub(super) fn is_answering(&self) -> bool {
-        match self.answers.front() {
-            Some(next) => self.hearings.is_empty() || !next.is_waiting(),
-            None => false,
+    /// Makes the next piece of a running response, and tells how long it sounds.
+    pub(super) fn advance(&mut self) -> Duration {
+        let Some(mut answer) = self.answers.pop_front() else {
+            return Duration::ZERO;
+        };
+        self.ask(&mut answer);
+        let (is_default, before) = (answer.is_default(), answer.spoken_ms());
+        let answer = answer.advance(&mut self.conversation, &mut self.outbox);
+        if is_default && !answer.as_ref().is_some_and(Answer::is_default) {
+            self.await_user(before);
         }
+        let Some(answer) = answer else {
+            return Duration::ZERO;
+        };
+        let sounds = answer.spoken_ms() - before;
+        self.answers.push_back(answer);
+        Duration::from_millis(sounds)
     }
 
     fn perform(&mut self, request: &Request) -> Refused<()> {
@@ -109,6 +138,7 @@ impl Peer {
                 self.clear_audio();
                 Ok(())
             }
+            Kind::OutputClear => self.clear_output(),
             Kind::ItemCreate => self.create_item(request),
             Kind::ItemRetrieve => self.retrieve_item(request),
             Kind::ItemTruncate => self.truncate_item(request),
@@ -122,8 +152,20 @@ impl Peer {
 
     fn update_session(&mut self, change: &Value) -> Refused<()> {
         self.settings.update(change, self.conversation.has_speech())?;
+        self.input.set_format(self.settings.input_format());
         self.outbox
             .send("session.updated", json!({"session": self.settings.echo()}));
+        let reply = self.brain.session_updated(&Prompt {
+            instructions: self.settings.instructions(),
+            tools: &self.settings.functions(),
+            tool_choice: &self.settings.tool_choice(),
+            entries: self.conversation.entries(),
+        });
+        if let Some(reply) = reply {
+            let reply = self.voiced(reply, &self.settings);
+            let answer = Answer::unasked(&self.settings, self.conversation.id.clone(), reply);
+            self.answers.push_back(answer);
+        }
         Ok(())
     }
 
@@ -146,6 +188,7 @@ impl Peer {
         self.announce(&json!({"previous_item_id": previous, "item": shown}));
         if let Some(speech) = speech {
             self.listen_to(item_id, speech, false);
+            self.understand_ready();
         }
         Ok(())
     }
@@ -180,6 +223,10 @@ impl Peer {
     }
 
     fn create_response(&mut self, overrides: Option<&Map<String, Value>>) -> Refused<()> {
+        if self.settings.is_transcription() {
+            let message = "A transcription session makes no responses.";
+            return Err(refusal_at("invalid_value", "type", message));
+        }
         let given = |key: &str| overrides.and_then(|response| response.get(key));
         let out_of_band = given("conversation").is_some_and(|conversation| conversation == "none");
         self.check_room(out_of_band)?;
@@ -191,6 +238,9 @@ impl Peer {
         let conversation_id = (!out_of_band).then(|| self.conversation.id.clone());
         let metadata = given("metadata").cloned().unwrap_or_default();
         let question = Question { settings, input };
+        if !out_of_band {
+            self.answer_began_ms = self.input.position_ms();
+        }
         let mut answer = Answer::open(question, conversation_id, metadata, &mut self.outbox);
         if self.hearings.is_empty() {
             self.ask(&mut answer);
@@ -210,7 +260,7 @@ impl Peer {
             Some(entries) => entries.iter().for_each(|entry| read += entry.tokens()),
             None => read += self.conversation.tokens(),
         }
-        let outputs = self.brain.answer(&Prompt {
+        let reply = self.brain.answer(&Prompt {
             instructions: settings.instructions(),
             tools: &settings.functions(),
             tool_choice: &settings.tool_choice(),
@@ -221,7 +271,30 @@ impl Peer {
             seen: std::mem::replace(&mut self.seen, read),
             output: Tokens::default(),
         };
-        answer.begin(outputs, cost);
+        let reply = self.voiced(reply, &settings);
+        answer.begin(reply, cost);
+    }
+
+    /// The reply in the server's voice, if it has one.
+    fn voiced(&self, reply: Reply, settings: &Settings) -> Reply {
+        match (&self.voice, settings.delivery()) {
+            (Some(voice), Delivery::Spoken(format) | Delivery::Elsewhere(format)) => {
+                voice::spoken(reply, Arc::clone(voice), format)
+            }
+            _ => reply,
+        }
+    }
+
+    /// Stops what plays in a call; elsewhere the client itself plays the sound (protocol.md section 2).
+    fn clear_output(&mut self) -> Refused<()> {
+        if !matches!(self.settings.delivery(), Delivery::Elsewhere(_)) {
+            let message = "The output audio buffer is cleared over WebRTC and SIP only.";
+            return Err(refusal_at("invalid_value", "type", message));
+        }
+        let active = self.answers.iter().find(|answer| answer.is_default());
+        let fields = json!({"response_id": active.map(|answer| &answer.id)});
+        self.outbox.send("output_audio_buffer.cleared", fields);
+        Ok(())
     }
 
     /// Only one response at a time may write to the conversation (protocol.md section 5.12).
@@ -261,21 +334,17 @@ impl Peer {
     /// Ends the response of an id, or without one the conversation's (protocol.md section 5.10).
     fn cancel_response(&mut self, id: Option<&str>) -> Refused<()> {
         let is_meant = |answer: &Answer| match id {
-            Some(id) => answer.id == id,
+            Some(id) => answer.is_active() && answer.id == id,
             None => answer.is_default(),
         };
-        let active = self
-            .answers
-            .iter()
-            .position(is_meant)
-            .and_then(|at| self.answers.remove(at));
-        let active = active.ok_or_else(|| {
+        let active = self.answers.iter().position(is_meant);
+        let active = active.and_then(|at| self.answers.remove(at)).ok_or_else(|| {
             refusal(
                 "response_cancel_not_active",
                 "Cancellation failed: no active response found",
             )
         })?;
-        active.cancel(&mut self.conversation, &mut self.outbox);
+        active.cancel(Cancel::Client, &mut self.conversation, &mut self.outbox);
         Ok(())
     }
 }

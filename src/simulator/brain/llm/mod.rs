@@ -1,0 +1,257 @@
+//! A brain that asks a language model: any server with OpenAI's chat completions, which becomes a Realtime server so.
+//!
+//! In: the prompt of a response, as messages and tools (`messages`). Out: what the model says and calls, as it streams in
+//! (`events`, `chunks`). A cancelled response drops the request.
+
+mod chunks;
+mod events;
+mod messages;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use crate::protocol::ApiError;
+use crate::{Secret, tls};
+
+use self::chunks::Chunks;
+use self::events::Events;
+use super::{Brain, Output, Pen, Prompt, Reply};
+use crate::simulator::Options;
+
+/// How long the server may take to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of an error's body is read, in bytes, and told, in characters.
+const ERROR_READ: usize = 64 << 10;
+const ERROR_TOLD: usize = 300;
+
+/// A language model behind an OpenAI-compatible chat-completions server.
+#[derive(Debug, Clone)]
+pub struct Llm(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    client: Client,
+    url: Url,
+    model: String,
+    key: Option<Secret>,
+    silence: Duration,
+}
+
+/// Why a language model cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LlmError {
+    /// The address is none of a server.
+    #[error("`{0}` is no address of a chat-completions server; write its base, as http://127.0.0.1:11434/v1")]
+    Address(String),
+    /// Requests can't be made at all.
+    #[error("requests to a language model can't be made: {0}")]
+    Client(reqwest::Error),
+}
+
+impl Llm {
+    /// The most that a server may be silent, unless told otherwise: local models take their time to load.
+    pub const SILENCE: Duration = Duration::from_secs(120);
+
+    /// A model on the server at a base address such as `http://127.0.0.1:11434/v1`. The server may be silent for
+    /// `silence`, before its first word and between two.
+    ///
+    /// # Errors
+    /// When the address is no HTTP address, or requests can't be made at all.
+    pub fn new(
+        base: &str,
+        model: impl Into<String>,
+        key: Option<Secret>,
+        silence: Duration,
+    ) -> Result<Self, LlmError> {
+        const PATH: &str = "/chat/completions";
+        let bad = || LlmError::Address(base.to_owned());
+        let mut url = Url::parse(base).map_err(|_| bad())?;
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        if !matches!(url.scheme(), "http" | "https") || has_credentials {
+            // What may be a password is not repeated.
+            return Err(LlmError::Address(url.scheme().to_owned() + "://…"));
+        }
+        let path = url.path().trim_end_matches('/');
+        if !path.ends_with(PATH) {
+            let path = format!("{path}{PATH}");
+            url.set_path(&path);
+        }
+        tls::choose_provider();
+        let client = Client::builder()
+            .user_agent(concat!("realtime-run/", env!("CARGO_PKG_VERSION")))
+            // A redirect could take the key elsewhere.
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(silence)
+            .build()
+            .map_err(LlmError::Client)?;
+        Ok(Self(Arc::new(Inner {
+            client,
+            url,
+            model: model.into(),
+            key,
+            silence,
+        })))
+    }
+}
+
+impl Options {
+    /// These options with a server whose answers come from a language model.
+    #[must_use]
+    pub fn with_llm(mut self, llm: Llm) -> Self {
+        self.brain = Arc::new(move || Box::new(llm.clone()));
+        self
+    }
+}
+
+impl Brain for Llm {
+    fn answer(&mut self, prompt: &Prompt<'_>) -> Reply {
+        let body = messages::request(&self.0.model, prompt);
+        let llm = Arc::clone(&self.0);
+        Reply::written(move |pen| async move {
+            if let Err(error) = llm.ask(&body, &pen).await {
+                pen.write(Output::Fail(error.told())).await;
+            }
+        })
+    }
+}
+
+impl Inner {
+    /// Asks the model, and writes what it answers.
+    async fn ask(&self, body: &Value, pen: &Pen) -> Result<(), AskError> {
+        let response = self.request(body).send().await;
+        let mut response = response.map_err(|error| self.lost(error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await);
+        }
+        let (mut events, mut chunks) = (Events::default(), Chunks::default());
+        while let Some(bytes) = response.chunk().await.map_err(|error| self.lost(error))? {
+            events.push(&bytes)?;
+            while let Some(event) = events.next() {
+                for output in chunks.read(&event).map_err(|error| self.scrubbed(error))? {
+                    pen.write(output).await;
+                }
+            }
+        }
+        for output in chunks.finish()? {
+            pen.write(output).await;
+        }
+        Ok(())
+    }
+
+    fn request(&self, body: &Value) -> RequestBuilder {
+        let request = self.client.post(self.url.clone());
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        };
+        request
+            .header("content-type", "application/json")
+            .header("accept", "text/event-stream")
+            .body(body.to_string())
+    }
+
+    /// The server cannot be reached, or was lost.
+    fn lost(&self, error: reqwest::Error) -> AskError {
+        if error.is_timeout() && !error.is_connect() {
+            return AskError::Silent(self.silence);
+        }
+        let error = error.without_url();
+        let mut cause: &dyn Error = &error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        AskError::Lost(cause.to_string())
+    }
+
+    /// What the server says in place of an answer.
+    async fn refused(&self, mut response: Response) -> AskError {
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Ok(Some(bytes)) = response.chunk().await
+            && body.len() < ERROR_READ
+        {
+            body.extend_from_slice(&bytes);
+        }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        self.scrubbed(AskError::Refused(Some(status), chunks::message_of(&value)))
+    }
+
+    /// An error of the server, without the key that it may repeat.
+    fn scrubbed(&self, error: AskError) -> AskError {
+        let scrub = |text: String| {
+            let text = match &self.key {
+                Some(key) => text.replace(key.expose(), "***"),
+                None => text,
+            };
+            text.trim().chars().take(ERROR_TOLD).collect()
+        };
+        match error {
+            AskError::Refused(status, message) => AskError::Refused(status, scrub(message)),
+            other => other,
+        }
+    }
+}
+
+/// Why the model has no answer.
+#[derive(Debug, PartialEq, Eq)]
+enum AskError {
+    /// No connection, or it broke.
+    Lost(String),
+    /// Nothing came for so long.
+    Silent(Duration),
+    /// The server said so, with a status or within its answer.
+    Refused(Option<StatusCode>, String),
+    /// What came makes no sense.
+    Unreadable(String),
+}
+
+impl AskError {
+    /// As the client is told.
+    fn told(self) -> ApiError {
+        let code = match &self {
+            Self::Lost(_) => "llm_unreachable",
+            Self::Silent(_) => "llm_timeout",
+            Self::Refused(Some(StatusCode::TOO_MANY_REQUESTS), _) => "rate_limit_exceeded",
+            Self::Refused(..) => "llm_error",
+            Self::Unreadable(_) => "llm_unreadable",
+        };
+        ApiError {
+            kind: "server_error".into(),
+            code: Some(code.into()),
+            message: self.to_string(),
+            ..ApiError::default()
+        }
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after_colon = |message: &str| match message {
+            "" => String::new(),
+            message => format!(": {message}"),
+        };
+        match self {
+            Self::Lost(cause) => write!(f, "The language model's server was not reached or lost: {cause}"),
+            Self::Silent(time) => write!(f, "The language model was silent for {:?}.", time),
+            Self::Refused(Some(status), message) => {
+                let status = status.as_u16();
+                write!(
+                    f,
+                    "The language model's server answered with HTTP {status}{}",
+                    after_colon(message)
+                )
+            }
+            Self::Refused(None, message) => write!(f, "The language model failed{}", after_colon(message)),
+            Self::Unreadable(what) => write!(f, "The language model's answer cannot be read: {what}."),
+        }
+    }
+}
