@@ -113,7 +113,7 @@ fn what_does_not_fit_into_memory_is_read_back_in_order() {
         items[1..]
             .iter()
             .enumerate()
-            .all(|(number, item)| item["span_data"]["name"] == number.to_string())
+            .all(|(number, item)| item["span_data"]["name"].as_str() == Some(&number.to_string()))
     );
     // Having caught up, it goes on through memory.
     run.record(10);
