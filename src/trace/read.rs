@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::data::{SpanData, SpanError};
 use super::export::Item;
@@ -48,6 +49,13 @@ pub enum UnreadableItem {
     },
 }
 
+/// What tells traces, spans and other lines apart; the rest is read once that is known.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+}
+
 #[derive(Deserialize)]
 struct TraceLine {
     id: TraceId,
@@ -58,13 +66,14 @@ struct TraceLine {
 }
 
 #[derive(Deserialize)]
-struct SpanLine {
+struct SpanLine<'a> {
     id: SpanId,
     trace_id: TraceId,
     parent_id: Option<SpanId>,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
-    span_data: JsonMap,
+    #[serde(borrow)]
+    span_data: &'a RawValue,
     error: Option<Box<SpanError>>,
     metadata: Option<Box<JsonMap>>,
 }
@@ -75,17 +84,20 @@ impl TraceReader {
     /// # Errors
     /// If it is no JSON, or says that it is a trace or a span and is not.
     pub fn read(&mut self, line: &str) -> Result<Option<Item>, UnreadableItem> {
-        let line: Value = serde_json::from_str(line).map_err(UnreadableItem::NotJson)?;
-        match line.get("object").and_then(Value::as_str) {
-            Some("trace") => {
-                let trace = TraceLine::deserialize(line);
-                let trace = trace.map_err(|error| malformed("trace", error))?;
+        let object = match serde_json::from_str::<Line<'_>>(line) {
+            Ok(Line { object }) => object.map(RawValue::get),
+            Err(error) if error.is_data() => None,
+            Err(error) => return Err(UnreadableItem::NotJson(error)),
+        };
+        match object {
+            Some("\"trace\"") => {
+                let trace = serde_json::from_str(line).map_err(|error| malformed("trace", error))?;
                 Ok(Some(Item::Trace(self.trace(trace))))
             }
-            Some("trace.span") => {
-                let span = SpanLine::deserialize(line);
+            Some("\"trace.span\"") => {
+                let span = serde_json::from_str(line).and_then(|span| self.span(span));
                 let span = span.map_err(|error| malformed("span", error))?;
-                Ok(Some(Item::Span(Arc::new(self.span(span)))))
+                Ok(Some(Item::Span(Arc::new(span))))
             }
             _ => Ok(None),
         }
@@ -108,7 +120,7 @@ impl TraceReader {
         record
     }
 
-    fn span(&mut self, line: SpanLine) -> SpanRecord {
+    fn span(&mut self, line: SpanLine<'_>) -> serde_json::Result<SpanRecord> {
         let trace = self.traces.get(&line.trace_id).cloned();
         let trace = trace.unwrap_or_else(|| {
             self.trace(TraceLine {
@@ -118,16 +130,16 @@ impl TraceReader {
                 metadata: None,
             })
         });
-        SpanRecord {
+        Ok(SpanRecord {
             id: line.id,
             trace,
             parent_id: line.parent_id,
             started_at: line.started_at,
             ended_at: line.ended_at,
-            data: data(line.span_data),
+            data: data(line.span_data.get())?,
             error: line.error,
             metadata: line.metadata,
-        }
+        })
     }
 }
 
@@ -136,16 +148,16 @@ fn malformed(object: &'static str, error: serde_json::Error) -> UnreadableItem {
 }
 
 /// A kind of span that is not known here is kept as work of the application's own, under the name of its kind.
-fn data(fields: JsonMap) -> SpanData {
-    SpanData::deserialize(&Value::Object(fields.clone())).unwrap_or_else(|_| {
-        let mut data = fields;
+fn data(fields: &str) -> serde_json::Result<SpanData> {
+    serde_json::from_str(fields).or_else(|_| {
+        let mut data: JsonMap = serde_json::from_str(fields)?;
         let kind = data.shift_remove("type");
         let name = kind
             .as_ref()
             .and_then(Value::as_str)
             .unwrap_or("unknown")
             .to_owned();
-        SpanData::Custom { name, data }
+        Ok(SpanData::Custom { name, data })
     })
 }
 
