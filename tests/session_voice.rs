@@ -7,7 +7,7 @@ use realtime_run::agent::{Agent, Agents};
 use realtime_run::audio;
 use realtime_run::protocol::{AudioFormat, ResponseStatus};
 use realtime_run::session::{Session, SessionEvent};
-use realtime_run::simulator::{Options, Pace, Simulator};
+use realtime_run::simulator::{Options, Pace, Scenario, Simulator};
 use realtime_run::transport::Endpoint;
 use tokio::time::timeout;
 
@@ -15,10 +15,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 const PCM: AudioFormat = AudioFormat::PCM24;
 
 async fn open(pace: Pace) -> (Simulator, Session) {
-    let options = Options {
+    open_with(Options {
         pace,
         ..Options::default()
-    };
+    })
+    .await
+}
+
+async fn open_with(options: Options) -> (Simulator, Session) {
     let simulator = Simulator::bind_with("127.0.0.1:0", options).await.unwrap();
     let session = Session::builder(Agents::new(Agent::new("Assistant")))
         .endpoint(Endpoint::new(&simulator.url()).unwrap())
@@ -147,4 +151,27 @@ async fn speech_into_an_answer_stops_it_and_is_answered_itself() {
         })
         .collect();
     assert!(said.contains("seconds of audio"), "{said}");
+}
+
+#[tokio::test]
+async fn a_scenario_says_what_is_made_out_of_each_turn() {
+    let text = r#"
+        otherwise = "fail"
+        transcripts = ["Is it sunny?", { fail = { message = "too much noise" } }]
+
+        [[steps]]
+        when = { user_says = "sunny" }
+        then = [{ say = "It is." }]
+    "#;
+    let scenario = Scenario::parse("sunny.toml", text).unwrap();
+    let (_simulator, mut session) = open_with(Options::default().with_scenario(&scenario)).await;
+    speak(&session).await;
+    let events = until(&mut session, "the end of the first turn", is_turn_end).await;
+    let heard = |event: &SessionEvent| matches!(event, SessionEvent::InputTranscript { transcript, .. } if transcript == "Is it sunny?");
+    assert!(events.iter().any(heard), "{events:?}");
+    let answered = |event: &SessionEvent| matches!(event, SessionEvent::AgentEnd { status, .. } if *status == ResponseStatus::Completed);
+    assert!(events.iter().any(answered), "the step for these words was taken");
+    speak(&session).await;
+    let failed = |event: &SessionEvent| matches!(event, SessionEvent::InputTranscriptFailed { error, .. } if error.message == "too much noise");
+    until(&mut session, "the failed transcription", failed).await;
 }
