@@ -11,11 +11,13 @@ mod definition;
 mod file;
 mod mcp;
 mod names;
+mod resolve;
 mod resolved;
 mod settings;
 
-pub use agents::{Agents, ResolveError, UnknownAgent, UnknownTool};
+pub use agents::{Agents, UnknownAgent, UnknownTool};
 pub use definition::{Agent, Handoff};
 pub use file::{AgentFile, TracingSettings};
+pub use resolve::ResolveError;
 pub use resolved::{Callable, ResolvedAgent, ResolvedHandoff};
 pub use settings::SessionSettings;
