@@ -11,12 +11,12 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Decision {
-    pub(super) verdict: Verdict,
+    pub(super) ruling: Ruling,
     pub(super) always: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Ruling {
     Approved,
     /// With what the model is told, if not the usual.
     Rejected(Option<String>),
@@ -26,7 +26,7 @@ impl Decision {
     /// The call runs.
     pub fn approve() -> Self {
         Self {
-            verdict: Verdict::Approved,
+            ruling: Ruling::Approved,
             always: false,
         }
     }
@@ -34,7 +34,7 @@ impl Decision {
     /// The call does not run, and the model is told so.
     pub fn reject() -> Self {
         Self {
-            verdict: Verdict::Rejected(None),
+            ruling: Ruling::Rejected(None),
             always: false,
         }
     }
@@ -42,7 +42,7 @@ impl Decision {
     /// Rejects the call, and sets what the model is told instead of the usual words.
     pub fn message(self, message: impl Into<String>) -> Self {
         Self {
-            verdict: Verdict::Rejected(Some(message.into())),
+            ruling: Ruling::Rejected(Some(message.into())),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use super::call_checks::Next;
 use super::calls::OpenCall;
 use super::{Core, ToolRun};
 use crate::protocol::Id;
-use crate::session::decision::{Decision, Verdict};
+use crate::session::decision::{Decision, Ruling};
 use crate::session::{SessionError, SessionEvent};
 use crate::tool::Tool;
 use crate::trace::{Span, SpanError, Timestamp, keys};
@@ -20,7 +20,7 @@ pub(super) struct Approvals {
     /// By call ids, in the order in which they were made.
     waiting: IndexMap<String, Waiting>,
     /// What holds for all calls of a tool.
-    standing: HashMap<ToolKey, Verdict>,
+    standing: HashMap<ToolKey, Ruling>,
 }
 
 #[derive(Debug)]
@@ -78,9 +78,9 @@ impl Core {
     pub(super) fn want_approval(&mut self, call: OpenCall, run: Box<ToolRun>) {
         let since = self.now;
         let waiting = Waiting { call, run, since };
-        if let Some(verdict) = self.calls.approvals.standing.get(&key(&*waiting.run.tool)) {
-            let verdict = verdict.clone();
-            return self.settle_call(waiting, verdict);
+        if let Some(ruling) = self.calls.approvals.standing.get(&key(&*waiting.run.tool)) {
+            let ruling = ruling.clone();
+            return self.settle_call(waiting, ruling);
         }
         let made = &waiting.call.made;
         let event = SessionEvent::ToolApprovalRequired {
@@ -95,7 +95,7 @@ impl Core {
 
     /// The application has decided on a call.
     pub(super) fn decide(&mut self, call_id: &str, decision: Decision) -> Result<(), SessionError> {
-        let Decision { verdict, always } = decision;
+        let Decision { ruling, always } = decision;
         let approvals = &mut self.calls.approvals;
         let Some(waiting) = approvals.waiting.shift_remove(call_id) else {
             return Err(SessionError::NotWaiting {
@@ -107,22 +107,22 @@ impl Core {
             let tool = key(&*settled[0].run.tool);
             let same = |_: &String, waiting: &mut Waiting| key(&*waiting.run.tool) == tool;
             settled.extend(approvals.waiting.extract_if(.., same).map(|(_, waiting)| waiting));
-            approvals.standing.insert(tool, verdict.clone());
+            approvals.standing.insert(tool, ruling.clone());
         }
         for waiting in settled {
-            self.settle_call(waiting, verdict.clone());
+            self.settle_call(waiting, ruling.clone());
         }
         Ok(())
     }
 
-    fn settle_call(&mut self, waiting: Waiting, verdict: Verdict) {
+    fn settle_call(&mut self, waiting: Waiting, ruling: Ruling) {
         let Waiting { mut call, run, since } = waiting;
-        match verdict {
-            Verdict::Approved => {
+        match ruling {
+            Ruling::Approved => {
                 note(&mut call.span, "approved", since, self.now);
                 self.check_call(call, Next::Run(run));
             }
-            Verdict::Rejected(message) => {
+            Ruling::Rejected(message) => {
                 note(&mut call.span, "rejected", since, self.now);
                 let told = message.unwrap_or_else(|| call.agent.tell_refusal(&call.made.name));
                 self.reject(call, "Tool call was not approved", told);
