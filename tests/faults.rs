@@ -127,6 +127,11 @@ const CASES: &[Case] = &[
         &["HTTP 429", "(it asks to wait 1 s)\nhelp: wait a little"],
     ),
     fails(
+        "no_access",
+        "",
+        &["The model does not exist, or you have no access to it."],
+    ),
+    fails(
         "failed",
         "All is\n",
         &["error: the turn failed: Rate limit reached. (rate_limit_exceeded)"],
