@@ -23,6 +23,7 @@
 
 pub mod agent;
 pub mod audio;
+mod cause;
 pub mod context;
 pub mod file;
 pub mod protocol;

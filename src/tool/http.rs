@@ -13,6 +13,7 @@ use url::Url;
 
 use super::limit::{Head, OUTPUT_LIMIT, Tail};
 use super::{Tool, ToolCall, ToolError, ToolFuture, ToolOutput, ToolSpec};
+use crate::cause::innermost;
 use crate::context::{Template, Variables, render_encoded};
 use crate::scrub::Scrub;
 use crate::trace::{Context, keys};
@@ -345,15 +346,6 @@ fn build_client(has_headers: bool) -> Result<Client, reqwest::Error> {
         // It would tell the next host the whole address, with what is secret in it.
         .referer(false)
         .build()
-}
-
-/// The cause at the bottom, as `Connection refused`; the layers above repeat the address.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Shows neither headers nor the address, which may hold credentials.

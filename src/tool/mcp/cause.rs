@@ -5,7 +5,7 @@ use rmcp::service::{ClientInitializeError, ServiceError};
 use rmcp::transport::DynamicTransportError;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 
-use crate::tool::http::innermost;
+use crate::cause::innermost;
 
 /// Why a server could not be introduced to this client.
 pub(super) fn of_start(error: &ClientInitializeError) -> String {

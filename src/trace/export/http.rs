@@ -6,6 +6,7 @@ use reqwest::{Certificate, Client};
 use url::Url;
 
 use super::retry::Failure;
+use crate::cause::innermost;
 
 /// An endpoint that can be sent to, or what is wrong with it.
 pub(super) fn endpoint(text: &str) -> Result<Url, String> {
@@ -48,13 +49,4 @@ pub(super) fn no_answer(host: &str, timeout: Duration, error: &reqwest::Error) -
         is_refused: false,
         retry: Some(None),
     }
-}
-
-/// The cause at the bottom, as `Connection refused`; the layers above repeat the URL.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }

@@ -7,7 +7,6 @@ mod chunks;
 mod events;
 mod messages;
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use crate::cause::innermost;
 use crate::protocol::ApiError;
 use crate::{Secret, tls};
 
@@ -163,12 +163,7 @@ impl Inner {
         if error.is_timeout() && !error.is_connect() {
             return AskError::Silent(self.silence);
         }
-        let error = error.without_url();
-        let mut cause: &dyn Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        AskError::Lost(cause.to_string())
+        AskError::Lost(innermost(&error.without_url()))
     }
 
     /// What the server says in place of an answer.

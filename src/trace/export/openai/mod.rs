@@ -13,10 +13,11 @@ use reqwest::Client;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::http::{self, innermost};
+use super::http;
 use super::retry::{self, Failure, RetryPolicy, Undelivered};
 use super::{ExportDeadline, ExportError, Item, SpanExporter};
 use crate::Secret;
+use crate::cause::innermost;
 use crate::trace::processor::Loss;
 use request::Group;
 

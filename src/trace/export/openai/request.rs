@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use super::sanitize::{may_need_it, sanitize};
 use super::{ANSWER_BYTES, ANSWER_TIME, OpenAiExporter};
 use crate::Secret;
+use crate::cause::innermost;
 use crate::trace::SpanRecord;
-use crate::trace::export::http::innermost;
 use crate::trace::export::{Item, wire};
 
 const USER_AGENT_VALUE: &str = concat!("realtime-run/", env!("CARGO_PKG_VERSION"));

@@ -16,8 +16,9 @@ use reqwest::{Certificate, Client};
 use tokio::sync::OnceCell;
 
 use super::config::OtlpConfig;
+use crate::cause::innermost;
 use crate::trace::export::ExportDeadline;
-use crate::trace::export::http::{self, innermost};
+use crate::trace::export::http;
 use crate::trace::export::retry::{self, Failure, RetryPolicy, Undelivered};
 
 const USER_AGENT_VALUE: &str = concat!("realtime-run/", env!("CARGO_PKG_VERSION"));
