@@ -54,6 +54,11 @@ impl Diagnostic {
         }
     }
 
+    /// A file that can't be made sense of although no check objected: one of the checks is missing.
+    pub(crate) fn overlooked() -> Self {
+        Self::whole("it can't be read, and the checks did not find out why")
+    }
+
     /// What mistakes are ordered by: those of other files come last.
     fn place(&self) -> (Option<&str>, Option<(usize, usize)>) {
         let file = self.file.as_ref().map(|file| file.name.as_str());

@@ -22,7 +22,7 @@ pub(crate) use document::{Content, Node, Text};
 pub(crate) use environment::Environment;
 pub(crate) use names::{misspelt, nearest, quoted};
 pub(crate) use schema::json_schema;
-pub(crate) use structure::{Form, Hints, explain_all};
+pub(crate) use structure::{Form, Hints, check_shape, explain_all};
 pub(crate) use text::read as read_text;
 
 /// Reads the file at `path` and parses it. `parse` gets what people know the file by, its text, and the directory that

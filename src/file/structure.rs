@@ -39,12 +39,22 @@ impl Form {
     }
 
     /// All that is wrong with the shape of the file `root`.
-    pub fn check(&self, root: &Node) -> Vec<Diagnostic> {
+    fn check(&self, root: &Node) -> Vec<Diagnostic> {
         let explainer = Explainer {
             root,
             form: Some(self),
         };
         explainer.explain_all(&self.validator)
+    }
+}
+
+/// All that is wrong with the shape of the file `root`, by the form of its kind if that could be made.
+pub(crate) fn check_shape(form: &Result<Form, String>, root: &Node) -> Vec<Diagnostic> {
+    match form {
+        Ok(form) => form.check(root),
+        Err(error) => vec![Diagnostic::whole(format!(
+            "can't be checked, as its own schema is broken: {error}"
+        ))],
     }
 }
 

@@ -95,7 +95,7 @@ fn read(
     mistakes: &mut Vec<Diagnostic>,
 ) -> Option<AgentFile> {
     let root = Node::parse(text, environment, mistakes)?;
-    mistakes.extend(structure(&root));
+    mistakes.extend(file::check_shape(&FORM, &root));
     let findings = checks::check(&root, directory);
     mistakes.extend(findings.mistakes);
     mistakes.extend(guardrails::check(&root, text));
@@ -107,24 +107,12 @@ fn read(
     let built = content
         .map_err(Into::into)
         .and_then(|content| build::build(content, &findings.texts, directory));
-    // The checks should have told of it before. What serde says could quote a value, so it is not shown.
+    // What serde says could quote a value, so it is not shown.
     built
         .inspect_err(|_| {
-            mistakes.push(Diagnostic::whole(
-                "it can't be read, and the checks did not find out why",
-            ))
+            mistakes.push(Diagnostic::overlooked());
         })
         .ok()
-}
-
-/// All that is wrong with the shape of the file.
-fn structure(root: &Node) -> Vec<Diagnostic> {
-    match &*FORM {
-        Ok(form) => form.check(root),
-        Err(error) => vec![Diagnostic::whole(format!(
-            "can't be checked, as its own schema is broken: {error}"
-        ))],
-    }
 }
 
 static FORM: LazyLock<Result<Form, String>> = LazyLock::new(|| {

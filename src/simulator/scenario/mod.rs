@@ -71,7 +71,7 @@ impl Options {
 /// The scenario, or none and at least one mistake.
 fn read(text: &str, environment: &Environment<'_>, mistakes: &mut Vec<Diagnostic>) -> Option<Scenario> {
     let root = Node::parse(text, environment, mistakes)?;
-    mistakes.extend(structure(&root));
+    mistakes.extend(file::check_shape(&FORM, &root));
     mistakes.extend(checks::check(&root));
     if !mistakes.is_empty() {
         return None;
@@ -80,22 +80,9 @@ fn read(text: &str, environment: &Environment<'_>, mistakes: &mut Vec<Diagnostic
         .ok()
         .and_then(|content| Program::of(content).ok());
     if program.is_none() {
-        // The checks should have told of it before.
-        mistakes.push(Diagnostic::whole(
-            "it can't be read, and the checks did not find out why",
-        ));
+        mistakes.push(Diagnostic::overlooked());
     }
     program.map(|program| Scenario(Arc::new(program)))
-}
-
-/// All that is wrong with the shape of the file.
-fn structure(root: &Node) -> Vec<Diagnostic> {
-    match &*FORM {
-        Ok(form) => form.check(root),
-        Err(error) => vec![Diagnostic::whole(format!(
-            "can't be checked, as its own schema is broken: {error}"
-        ))],
-    }
 }
 
 static FORM: LazyLock<Result<Form, String>> = LazyLock::new(|| {
