@@ -5,6 +5,7 @@ mod call_guardrails;
 mod doings;
 mod ending;
 mod entry;
+mod generations;
 mod guardrails;
 mod handoff;
 mod history;
