@@ -15,6 +15,7 @@
 //! | [`session`] | the state machine, its driver, the public handle |
 //! | [`audio`] | sample formats and tones |
 //! | [`simulator`] | a local Realtime server that speaks the same protocol |
+//! | [`script`] | smoke tests: conversations to hold with agents, and what is expected of them |
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // No input may make the library panic, and only the command line prints or exits.
@@ -28,6 +29,7 @@ pub mod context;
 pub mod file;
 pub mod protocol;
 pub mod recording;
+pub mod script;
 mod scrub;
 mod secret;
 pub mod session;
