@@ -33,7 +33,7 @@ pub struct Glyphs {
 pub const INDENT: &str = "   ";
 
 impl Glyphs {
-    const UNICODE: Self = Self {
+    pub const UNICODE: Self = Self {
         is_ascii: false,
         fork: "├─ ",
         last_fork: "└─ ",

@@ -22,6 +22,8 @@ mod prompt;
 mod record;
 mod render;
 mod replay;
+#[cfg(feature = "devices")]
+mod screen;
 mod signals;
 mod simulator;
 mod size;

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+#[cfg(feature = "devices")]
+use super::screen::Tail;
+
 /// Bytes that may wait before nothing more is asked for.
 const FULL: usize = 256 << 10;
 /// Bytes that may wait before lines of the log are dropped: less, so that they never hold up the run.
@@ -82,6 +85,9 @@ struct State {
     open_line: Option<Stream>,
     /// A prompt has the terminal; what goes there waits.
     held: bool,
+    /// A screen has the terminal; what goes there is gathered here.
+    #[cfg(feature = "devices")]
+    diverted: Option<Arc<Tail>>,
     dropped_logs: u64,
     over: bool,
 }
@@ -199,6 +205,24 @@ impl Output {
         self.0.wake.notify_one();
     }
 
+    /// Has what goes to the terminal gathered in `tail` from now on: a screen has the terminal.
+    #[cfg(feature = "devices")]
+    pub fn divert(&self, tail: &Arc<Tail>) {
+        self.state().diverted = Some(Arc::clone(tail));
+    }
+
+    /// Lets everything go to the terminal again, first of all what was gathered.
+    #[cfg(feature = "devices")]
+    pub fn undivert(&self, tail: &Tail) {
+        let mut state = self.state();
+        state.diverted = None;
+        let gathered = tail.take();
+        if !gathered.is_empty() {
+            state.open_line = (!gathered.ends_with('\n')).then_some(Stream::Stderr);
+            self.push(&mut state, Stream::Stderr, gathered.as_bytes());
+        }
+    }
+
     /// Waits until everything is written, for `limit` at most, and ends the thread. Returns how many lines of the log
     /// were dropped on the way.
     pub fn finish(&self, limit: Duration) -> u64 {
@@ -258,6 +282,11 @@ impl Output {
             if state.writing != Some(stream) {
                 let _ = stream.write(text);
             }
+            return;
+        }
+        #[cfg(feature = "devices")]
+        if let Some(tail) = state.diverted.as_ref().filter(|_| stream.is_terminal()) {
+            tail.push(&String::from_utf8_lossy(text));
             return;
         }
         state.bytes += text.len();

@@ -3,9 +3,12 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
+use realtime_run::session::SessionEvent;
 use tokio::sync::mpsc;
 
 use super::prompt::Prompt;
+#[cfg(feature = "devices")]
+use super::screen::Screen;
 use super::slash::Slash;
 
 /// Bytes in one line of a pipe at most.
@@ -51,6 +54,9 @@ pub enum Turns {
     Lines(mpsc::Receiver<Input>),
     /// A person.
     Prompt(Prompt),
+    /// A person at a full screen.
+    #[cfg(feature = "devices")]
+    Screen(Screen),
 }
 
 impl Turns {
@@ -79,7 +85,12 @@ impl Turns {
 
     /// Whether a person types them, who can also do other things while an answer is under way.
     pub fn are_typed(&self) -> bool {
-        matches!(self, Self::Prompt(_))
+        match self {
+            Self::Messages { .. } | Self::Lines(_) => false,
+            Self::Prompt(_) => true,
+            #[cfg(feature = "devices")]
+            Self::Screen(_) => true,
+        }
     }
 
     /// Whether there are turns that were surely not taken yet.
@@ -87,10 +98,24 @@ impl Turns {
         matches!(self, Self::Messages { left, .. } if !left.is_empty())
     }
 
-    /// Asks a person for the next one; other sources need not be asked.
-    pub fn ask(&mut self) {
+    /// Asks a person for the next one, if that has to be done. Tells whether a line is being edited from now on, where
+    /// nothing else can be asked.
+    pub fn ask(&mut self) -> bool {
         if let Self::Prompt(prompt) = self {
             prompt.ask();
+            return true;
+        }
+        false
+    }
+
+    /// Shows an event where the person types, if it can be shown there.
+    pub fn show(&self, event: &SessionEvent) {
+        match self {
+            #[cfg(feature = "devices")]
+            Self::Screen(screen) => screen.event(event),
+            _ => {
+                let _ = event;
+            }
         }
     }
 
@@ -110,6 +135,8 @@ impl Turns {
             },
             Self::Lines(lines) => lines.recv().await.unwrap_or(Input::End),
             Self::Prompt(prompt) => prompt.next().await,
+            #[cfg(feature = "devices")]
+            Self::Screen(screen) => screen.next().await,
         }
     }
 }

@@ -199,6 +199,7 @@ impl Conversation {
 
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
+        self.turns.show(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -305,8 +306,7 @@ impl Conversation {
     fn ask(&mut self) {
         let is_free = self.turn_until.is_none() && self.switching.is_none() && self.questions.is_empty();
         if is_free && self.typed_ahead.is_empty() {
-            self.is_asked = self.turns.are_typed();
-            self.turns.ask();
+            self.is_asked = self.turns.ask();
         }
     }
 
