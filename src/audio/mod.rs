@@ -3,6 +3,8 @@
 //! In: audio files, samples at any rate, or what a tone is to be; and an [`AudioFormat`]. Out: bytes as a Realtime
 //! session carries them, samples at another rate, WAV files. Nothing here knows of sockets or sessions.
 
+#[cfg(feature = "devices")]
+pub mod devices;
 mod error;
 mod g711;
 mod reader;
