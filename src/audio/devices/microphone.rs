@@ -114,6 +114,11 @@ impl Microphone {
         }
     }
 
+    /// Forgets what was heard and not taken.
+    pub fn clear(&mut self) {
+        self.reader.skip_to(u64::MAX);
+    }
+
     /// What was heard and dropped, since nobody took it in time.
     pub fn dropped(&self) -> Duration {
         Duration::from_secs(self.dropped.load(Ordering::Relaxed)) / self.rate.max(1)
