@@ -54,6 +54,7 @@ pub fn main() -> ExitCode {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema(args)) => commands::schema(args, &printer),
+        Some(Command::Devices) => commands::devices(&printer),
         Some(Command::Traces(args)) => commands::traces(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };

@@ -19,6 +19,8 @@ pub enum Input {
     Message(String),
     /// Say aloud what is heard here.
     Sound(Box<Cue>),
+    /// A blank line: the key of push-to-talk.
+    Key,
     /// A line beside the turns, which come from the command line.
     Aside(String),
     /// A command at the prompt.
@@ -52,6 +54,10 @@ pub enum Turns {
     },
     /// Lines of a pipe.
     Lines(mpsc::Receiver<Input>),
+    /// Lines that a person types while they talk: a prompt would keep back what is said.
+    Talk(mpsc::Receiver<Input>),
+    /// Nothing more comes in writing.
+    None,
     /// A person.
     Prompt(Prompt),
 }
@@ -76,7 +82,12 @@ impl Turns {
 
     /// Turns from lines of stdin.
     pub fn from_stdin() -> io::Result<Self> {
-        read_stdin().map(Self::Lines)
+        read_stdin(pipe_line).map(Self::Lines)
+    }
+
+    /// Turns of a person who talks and may write beside it.
+    pub fn talk() -> io::Result<Self> {
+        read_stdin(talk_line).map(Self::Talk)
     }
 
     /// Listens to what is said beside the turns from now on; until then nothing is taken from stdin.
@@ -84,14 +95,14 @@ impl Turns {
         if let Self::Given { stdin, .. } = self
             && stdin.is_none()
         {
-            *stdin = Some(read_stdin()?);
+            *stdin = Some(read_stdin(pipe_line)?);
         }
         Ok(())
     }
 
     /// Whether a person types them, who can also do other things while an answer is under way.
     pub fn are_typed(&self) -> bool {
-        matches!(self, Self::Prompt(_))
+        matches!(self, Self::Prompt(_) | Self::Talk(_))
     }
 
     /// Whether there are turns that were surely not taken yet.
@@ -118,30 +129,46 @@ impl Turns {
                 Some(Input::Message(line)) => Input::Aside(line),
                 other => other.unwrap_or(Input::End),
             },
-            Self::Lines(lines) => lines.recv().await.unwrap_or(Input::End),
+            Self::None => std::future::pending().await,
+            Self::Lines(lines) | Self::Talk(lines) => lines.recv().await.unwrap_or(Input::End),
             Self::Prompt(prompt) => prompt.next().await,
         }
     }
 }
 
 /// Lines of stdin, read by a thread of its own: reading blocks, and nothing can end it but the end of the process.
-fn read_stdin() -> io::Result<mpsc::Receiver<Input>> {
+fn read_stdin(turn: fn(String) -> Option<Input>) -> io::Result<mpsc::Receiver<Input>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::Builder::new()
         .name("stdin".into())
-        .spawn(move || read_lines(&mut io::stdin().lock(), &sender))?;
+        .spawn(move || read_lines(&mut io::stdin().lock(), turn, &sender))?;
     Ok(receiver)
 }
 
-/// Sends each line that is not blank, until the end, a mistake, or nobody listens.
-fn read_lines(input: &mut impl BufRead, turns: &mpsc::Sender<Input>) {
+/// What a line of a pipe asks for, unless it is blank.
+fn pipe_line(line: String) -> Option<Input> {
+    (!line.trim().is_empty()).then_some(Input::Message(line))
+}
+
+/// What a person who talks asks for with a line.
+fn talk_line(line: String) -> Option<Input> {
+    Some(match line.trim() {
+        "" => Input::Key,
+        _ => Input::typed(&line),
+    })
+}
+
+/// Sends what each line asks for, until the end, a mistake, or nobody listens.
+fn read_lines(input: &mut impl BufRead, turn: fn(String) -> Option<Input>, turns: &mpsc::Sender<Input>) {
     let mut number = 0;
     loop {
         number += 1;
         let turn = match read_line(input) {
             Ok(None) => return,
-            Ok(Some(line)) if line.trim().is_empty() => continue,
-            Ok(Some(line)) => Input::Message(line),
+            Ok(Some(line)) => match turn(line) {
+                Some(turn) => turn,
+                None => continue,
+            },
             Err(why) => Input::Unusable(format!("line {number} of stdin {why}")),
         };
         let is_last = matches!(turn, Input::Unusable(_));
@@ -182,7 +209,7 @@ mod tests {
 
     fn read(mut bytes: &[u8]) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(8);
-        read_lines(&mut bytes, &sender);
+        read_lines(&mut bytes, pipe_line, &sender);
         drop(sender);
         std::iter::from_fn(|| receiver.blocking_recv())
             .map(|input| shown(&input))

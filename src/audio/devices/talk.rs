@@ -95,6 +95,11 @@ impl Intake {
             }
     }
 
+    /// Whether a key opens it.
+    pub fn has_key(&self) -> bool {
+        matches!(self.opening, Opening::Key(_))
+    }
+
     /// The key is pressed. Tells whether that begins a turn.
     pub fn press(&mut self) -> bool {
         match &mut self.opening {

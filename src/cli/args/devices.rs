@@ -19,6 +19,6 @@ pub struct DeviceArgs {
     pub output_device: Option<String>,
     /// With --mic: be heard only between one press of Enter and the next, which ends the turn if the server does not find
     /// ends of turns itself
-    #[arg(long, requires = "mic")]
+    #[arg(long, requires = "mic", conflicts_with = "messages")]
     pub push_to_talk: bool,
 }

@@ -11,6 +11,7 @@ use clap::{
 };
 use realtime_run::trace::{Redaction, TraceId};
 
+mod devices;
 mod recordings;
 mod traces;
 mod voice;
@@ -19,6 +20,7 @@ use realtime_run::simulator::OpeningRefusal;
 
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
+pub use devices::DeviceArgs;
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
 pub use voice::VoiceArgs;
@@ -88,6 +90,8 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Look at the traces that this machine keeps
     Traces(TracesArgs),
+    /// List microphones and speakers: the direction, a star for the default, the name, and what the system says of it
+    Devices,
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
 }
@@ -178,6 +182,8 @@ pub struct RunArgs {
     pub turns: TurnArgs,
     #[command(flatten)]
     pub voice: VoiceArgs,
+    #[command(flatten)]
+    pub devices: DeviceArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]

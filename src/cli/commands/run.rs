@@ -29,7 +29,7 @@ use crate::cli::signals::Signals;
 use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
-use crate::cli::voice::{Cue, Cues, TurnEnding};
+use crate::cli::voice::{Cue, Cues, OpenDevices, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -229,6 +229,14 @@ impl Run<'_> {
         if let Some(recording) = self.recording {
             session = session.record(recording.recorder.clone());
         }
+        let formats = (audio.input.format, audio.output.format);
+        let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
+        let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
+        let devices = tokio::select! {
+            biased;
+            _ = signals.next() => return Ok(ExitStatus::Interrupted),
+            devices = OpenDevices::open(&self.args.devices, formats, ending) => devices?,
+        };
         let opening = Instant::now();
         tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
         let session = tokio::select! {
@@ -239,12 +247,9 @@ impl Run<'_> {
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let takes_stdin = self.cues.iter().any(Cue::is_stdin);
-        let voice = (!self.cues.is_empty()).then(|| {
-            let formats = (audio.input.format, audio.output.format);
-            let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
-            let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
-            Voice::new(session.handle(), formats, ending, &self.limits)
-        });
+        let voice = (!self.cues.is_empty())
+            .then(|| Voice::new(session.handle(), formats, ending, &self.limits));
+        let devices = devices.map(|devices| devices.start(&session));
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
         let approver = Approver::choose(self.args.turns.approve, json, takes_stdin);
@@ -257,7 +262,8 @@ impl Run<'_> {
             printer,
             self.limits,
         );
-        Ok(conversation.with_voice(voice).hold(signals).await)
+        let conversation = conversation.with_voice(voice).with_devices(devices);
+        Ok(conversation.hold(signals).await)
     }
 
     fn turns(&mut self) -> io::Result<Turns> {
@@ -267,6 +273,9 @@ impl Run<'_> {
         let messages = &self.args.turns.messages;
         if !messages.is_empty() {
             return Ok(Turns::messages(messages.iter().cloned()));
+        }
+        if self.args.devices.mic && io::stdin().is_terminal() {
+            return Turns::talk();
         }
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         if io::stdin().is_terminal() && !is_dumb {

@@ -18,7 +18,7 @@ impl Conversation {
     pub(super) fn on_turn_end(&mut self, status: ResponseStatus, reason: Option<&str>) -> Option<ExitStatus> {
         tracing::info!(status = status.as_str(), reason, "the turn is over");
         // A change of agent at the prompt ends like a turn, though nothing was said.
-        let was_awaited = self.turn_until.is_some() || self.is_speaking();
+        let was_awaited = self.turn_until.is_some() || self.is_speaking() || self.is_live();
         // Whoever spoke into an answer has another one coming.
         if !self.voice.as_ref().is_some_and(Voice::is_answer_due) {
             self.turn_until = None;

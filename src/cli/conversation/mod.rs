@@ -2,6 +2,7 @@
 
 mod approvals;
 mod commands;
+mod devices;
 mod ends;
 mod sound;
 
@@ -24,6 +25,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
+use super::voice::Devices;
 use sound::Progress;
 pub use sound::Voice;
 
@@ -57,6 +59,8 @@ pub struct Conversation {
     turn_until: Option<Instant>,
     /// What spoken turns need; none where turns are written.
     voice: Option<Voice>,
+    /// The microphone and the speaker.
+    devices: Option<Devices>,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -87,6 +91,7 @@ enum Wake {
     Event(SessionEvent),
     /// A turn that is being spoken went on.
     Progress(Progress),
+    DeviceLost(anyhow::Error),
     /// The session is over, and all its events were told.
     Over,
     Switched(Result<(), SessionError>),
@@ -113,6 +118,7 @@ impl Conversation {
             limits,
             turn_until: None,
             voice: None,
+            devices: None,
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -132,6 +138,12 @@ impl Conversation {
         self
     }
 
+    /// Through a microphone and a speaker.
+    pub fn with_devices(mut self, devices: Option<Devices>) -> Self {
+        self.devices = devices;
+        self
+    }
+
     /// Holds it until something ends it.
     pub async fn hold(mut self, signals: &mut Signals) -> ExitStatus {
         let status = loop {
@@ -141,7 +153,8 @@ impl Conversation {
             }
         };
         // The terminal is set back before anything more is said.
-        self.turns = Turns::messages([]);
+        self.turns = Turns::None;
+        self.finish_sound(status, signals).await;
         self.close(signals).await;
         status
     }
@@ -160,11 +173,14 @@ impl Conversation {
             deciding,
             typed_ahead,
             voice,
+            devices,
             ..
         } = self;
         // Whoever speaks waits until the answer has been heard.
         let heard_at = voice.as_ref().and_then(Voice::heard_at);
         let heard_at = heard_at.filter(|_| is_users_turn && turns.are_left());
+        let is_asked_for_quiet = is_users_turn && !turns.are_typed();
+        let silence = devices.as_ref().filter(|_| is_asked_for_quiet).map(Devices::silence);
         // What must not be kept waiting comes first. All events come before the next input: the end of a turn is
         // never taken for that of the next.
         tokio::select! {
@@ -177,7 +193,8 @@ impl Conversation {
             result = finished(switching), if switching.is_some() => Wake::Switched(result),
             Some(Ok(result)) = deciding.join_next() => Wake::Decided(result),
             progress = progress(voice) => Wake::Progress(progress),
-            input = next_input(turns, typed_ahead, is_users_turn, heard_at), if takes_input => Wake::Input(input),
+            error = lost(devices) => Wake::DeviceLost(error),
+            input = next_input(turns, typed_ahead, is_users_turn, (heard_at, silence)), if takes_input => Wake::Input(input),
         }
     }
 
@@ -197,9 +214,11 @@ impl Conversation {
             }
             Wake::Event(event) => {
                 self.on_sound_event(&event).await;
+                self.on_device_event(&event).await;
                 self.on_event(&event)
             }
             Wake::Progress(progress) => self.on_progress(progress).await,
+            Wake::DeviceLost(error) => self.on_device_lost(&error),
             Wake::Over => {
                 self.printer.error("the session broke off", None);
                 Some(ExitStatus::Failure)
@@ -263,7 +282,7 @@ impl Conversation {
         }
         if !self.questions.is_empty() {
             self.refuse_all("interrupted");
-        } else if self.turn_until.is_some() {
+        } else if self.turn_until.is_some() || self.is_sounding() {
             // If the session is over, an event tells it.
             let _ = self.session.interrupt().await;
         } else {
@@ -286,6 +305,7 @@ impl Conversation {
 
     async fn on_turn(&mut self, input: Input) -> Option<ExitStatus> {
         match input {
+            Input::Key => self.on_key().await,
             Input::Message(message) if message.trim().is_empty() => self.ask(),
             Input::Message(message) if !self.is_users_turn() => self.typed_ahead.push_back(message),
             Input::Message(message) => self.say(message).await,
@@ -303,6 +323,8 @@ impl Conversation {
                 self.ask();
             }
             Input::Aside(_) => {}
+            // Whoever is heard need not write.
+            Input::End if self.is_live() && !self.turns.are_typed() => self.turns = Turns::None,
             Input::End => return Some(self.on_end_of_input()),
             Input::Unusable(why) => {
                 self.printer.error(&why, None);
@@ -400,14 +422,24 @@ async fn progress(voice: &mut Option<Voice>) -> Progress {
     }
 }
 
+async fn lost(devices: &mut Option<Devices>) -> anyhow::Error {
+    match devices {
+        Some(devices) => devices.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn next_input(
     turns: &mut Turns,
     typed_ahead: &mut VecDeque<String>,
     is_users_turn: bool,
-    not_before: Option<Instant>,
+    (heard_at, silence): (Option<Instant>, Option<impl Future<Output = ()>>),
 ) -> Input {
-    if let Some(moment) = not_before {
+    if let Some(moment) = heard_at {
         sleep_until(moment).await;
+    }
+    if let Some(silence) = silence {
+        silence.await;
     }
     match typed_ahead.pop_front() {
         Some(message) if is_users_turn => Input::Message(message),

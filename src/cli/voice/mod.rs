@@ -4,12 +4,20 @@
 //! its time. Sources give chunks, one sender passes them on, and a `SpokenTurn` knows when a turn that is spoken is over;
 //! the conversation stays the one loop.
 
+#[cfg(feature = "devices")]
+mod devices;
 mod input;
+#[cfg(not(feature = "devices"))]
+mod no_devices;
 mod playout;
 mod source;
 mod turn;
 
+#[cfg(feature = "devices")]
+pub use devices::{Devices, OpenDevices};
 pub use input::{NotSent, Sender};
+#[cfg(not(feature = "devices"))]
+pub use no_devices::{Devices, OpenDevices, missing};
 pub use playout::Playout;
 pub use source::{Cue, Cues, Source};
 pub use turn::{Next, SpokenTurn, TurnEnding};

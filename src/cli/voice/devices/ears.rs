@@ -31,7 +31,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Ears {
     keys: mpsc::Sender<Key>,
-    is_pressed: bool,
+    /// Whether the key of push-to-talk is pressed, if there is one.
+    is_pressed: Option<bool>,
     state: watch::Receiver<State>,
 }
 
@@ -42,6 +43,7 @@ impl Ears {
         session: SessionHandle,
         tasks: &mut JoinSet<Result<(), DeviceError>>,
     ) -> Self {
+        let has_key = intake.has_key();
         let (sender, keys) = mpsc::channel(WAITING);
         let (state, receiver) = watch::channel(State::default());
         let listener = Listener {
@@ -54,18 +56,19 @@ impl Ears {
         tasks.spawn(listener.run(keys));
         Self {
             keys: sender,
-            is_pressed: false,
+            is_pressed: has_key.then_some(false),
             state: receiver,
         }
     }
 
-    /// Presses the key, or lets go of it; tells which.
-    pub(super) async fn press(&mut self) -> bool {
-        self.is_pressed = !self.is_pressed;
-        let key = if self.is_pressed { Key::Down } else { Key::Up };
+    /// Presses the key of push-to-talk, or lets go of it; tells which, if there is such a key.
+    pub(super) async fn press(&mut self) -> Option<bool> {
+        let is_pressed = self.is_pressed.as_mut()?;
+        *is_pressed = !*is_pressed;
+        let key = if *is_pressed { Key::Down } else { Key::Up };
         // If the device is lost, someone else tells.
         let _ = self.keys.send(key).await;
-        self.is_pressed
+        Some(*is_pressed)
     }
 
     pub(super) fn trouble(&self) -> Option<String> {

@@ -7,6 +7,7 @@
 mod ears;
 mod mouth;
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -25,20 +26,12 @@ use crate::cli::exit::{ExitStatus, Failure};
 /// How long devices may take to open.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a session's sound is like.
-#[derive(Debug, Clone, Copy)]
-pub struct Sound {
-    pub input: AudioFormat,
-    pub output: AudioFormat,
-    pub ending: TurnEnding,
-}
-
 /// Devices that are open and wait for a session.
 #[derive(Debug)]
 pub struct OpenDevices {
     microphone: Option<(Microphone, Intake)>,
     speaker: Option<Speaker>,
-    sound: Sound,
+    ending: TurnEnding,
 }
 
 /// Devices in use. Dropping them ends their streams.
@@ -55,11 +48,19 @@ impl OpenDevices {
     ///
     /// # Errors
     /// When a device is not there or can't be opened, or nobody could tell where turns end.
-    pub async fn open(args: &DeviceArgs, sound: Sound) -> Result<Option<Self>, Failure> {
+    pub async fn open(
+        args: &DeviceArgs,
+        (heard, said): (AudioFormat, AudioFormat),
+        ending: TurnEnding,
+    ) -> Result<Option<Self>, Failure> {
         if !args.mic && !args.speaker {
             return Ok(None);
         }
-        let commits = matches!(sound.ending, TurnEnding::Commit);
+        if args.push_to_talk && !io::stdin().is_terminal() {
+            let message = "`--push-to-talk` reads its key, Enter, from a terminal, and stdin is none";
+            return Err(Failure::usage(anyhow!(message)));
+        }
+        let commits = matches!(ending, TurnEnding::Commit);
         let opening = match (args.push_to_talk, commits) {
             (true, _) => Opening::Key(PushToTalk::new(commits)),
             (false, true) if args.mic => {
@@ -70,14 +71,14 @@ impl OpenDevices {
                     advice: Some("add --push-to-talk, or set `turn_detection` under [session]"),
                 });
             }
-            (false, _) => Opening::Gate(Box::new(Gate::new(sound.input))),
+            (false, _) => Opening::Gate(Box::new(Gate::new(heard))),
         };
         let input = args.mic.then(|| args.input_device.clone());
         let output = args.speaker.then(|| args.output_device.clone());
         // Sound systems take their time, and may hang.
         let open = spawn_blocking(move || {
-            let microphone = input.map(|name| Microphone::open(name.as_deref(), sound.input));
-            let speaker = output.map(|name| Speaker::open(name.as_deref(), sound.output));
+            let microphone = input.map(|name| Microphone::open(name.as_deref(), heard));
+            let speaker = output.map(|name| Speaker::open(name.as_deref(), said));
             Ok::<_, DeviceError>((microphone.transpose()?, speaker.transpose()?))
         });
         let (microphone, speaker) = match timeout(OPEN_LIMIT, open).await {
@@ -86,9 +87,9 @@ impl OpenDevices {
             Err(_) => return Err(Failure::broken(anyhow!("the sound system does not answer"))),
         };
         Ok(Some(Self {
-            microphone: microphone.map(|microphone| (microphone, Intake::new(sound.input, opening))),
+            microphone: microphone.map(|microphone| (microphone, Intake::new(heard, opening))),
             speaker,
-            sound,
+            ending,
         }))
     }
 
@@ -105,7 +106,7 @@ impl OpenDevices {
             ears,
             mouth,
             tasks,
-            ending: self.sound.ending,
+            ending: self.ending,
         }
     }
 }
@@ -147,27 +148,30 @@ impl Devices {
         }
     }
 
-    /// The key of push-to-talk was pressed, and keyboards of terminals don't tell when it is let go of: every other press
-    /// does that. Tells whether the user is heard now.
-    pub async fn press(&mut self) -> bool {
+    /// The key of push-to-talk was pressed. Terminals don't tell when a key is let go of, so every other press does that.
+    /// Tells whether the user is heard now; nothing if the key does nothing.
+    pub async fn press(&mut self) -> Option<bool> {
         match &mut self.ears {
             Some(ears) => ears.press().await,
-            None => false,
+            None => None,
         }
     }
 
     /// Waits until nothing is to be heard any more.
-    pub async fn silence(&self) {
-        if let Some(mouth) = &self.mouth {
-            mouth.silence().await;
+    pub fn silence(&self) -> impl Future<Output = ()> + use<> {
+        let mouth = self.mouth.clone();
+        async move {
+            if let Some(mouth) = mouth {
+                mouth.silence().await;
+            }
         }
     }
 
     /// Waits until a device does not work any more, and tells why.
-    pub async fn lost(&mut self) -> DeviceError {
+    pub async fn lost(&mut self) -> anyhow::Error {
         loop {
             match self.tasks.join_next().await {
-                Some(Ok(Err(error))) => return error,
+                Some(Ok(Err(error))) => return error.into(),
                 // The session is over, which an event tells.
                 Some(_) => {}
                 None => std::future::pending().await,
