@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use cli::{Agent, Child, Outcome, run};
+use cli::{Agent, Child, Outcome};
 use fake_server::{Do, FakeServer, created, done, words};
 use realtime_run::audio;
 use realtime_run::protocol::AudioFormat;
 use serde_json::{Value, json};
-use sound::{PCM, Sounds, bytes, heard, peak_memory, sent, silence, spoken, tone, without_tail};
+use sound::{PCM, Sounds, bytes, heard, peak_memory, sent, silence, spoken, tone};
 
 /// An agent whose server finds turns by this.
 fn agent(turn_detection: &str) -> Agent {
@@ -63,7 +63,10 @@ fn each_file_is_a_turn_that_follows_the_answer_to_the_one_before() {
     let outcome = say(&quick(), "fast", &[&files[0], &files[1]], &[]);
     assert_eq!(count(&outcome, "turn_end"), 2);
     let events = outcome.json();
-    let first_end = events.iter().position(|event| event["type"] == "turn_end").unwrap();
+    let first_end = events
+        .iter()
+        .position(|event| event["type"] == "turn_end")
+        .unwrap();
     let raw = |events: &[Value]| -> Vec<u8> {
         let sent: Vec<Value> = events.iter().map(|event| event["event"].clone()).collect();
         spoken(&sent)
@@ -84,7 +87,10 @@ fn at_its_own_pace_sound_never_runs_ahead_and_the_next_turn_waits_until_the_answ
     let outcome = say(&agent, "realtime", &[&files[0], &files[1]], &record);
     assert_eq!(count(&outcome, "turn_end"), 2);
     let rows = fs::read_to_string(&recording).unwrap();
-    let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
     let sound_at: Vec<f64> = rows
         .iter()
         .filter(|row| row["event"]["type"] == "input_audio_buffer.append")
@@ -97,7 +103,10 @@ fn at_its_own_pace_sound_never_runs_ahead_and_the_next_turn_waits_until_the_answ
         assert!(*at > due - 20.0, "chunk {n} left at {at}, and is due at {due}");
     }
     let first_answer_ms = heard(&outcome).len() as f64 / 48.0 / 2.0;
-    let pause = sound_at.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    let pause = sound_at
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .fold(0.0, f64::max);
     assert!(first_answer_ms > 500.0, "{first_answer_ms}");
     assert!(pause > first_answer_ms - 100.0, "{pause} of {first_answer_ms}");
     let silence_sent = spoken(&sent(&outcome)).len() - bytes(&tone(600, PCM)).len();
@@ -121,7 +130,11 @@ fn without_turn_detection_the_turn_is_committed_and_an_answer_asked_for() {
     let kinds: Vec<&str> = sent.iter().filter_map(|event| event["type"].as_str()).collect();
     let mut turns = kinds[1..].to_vec();
     turns.dedup();
-    let turn = ["input_audio_buffer.append", "input_audio_buffer.commit", "response.create"];
+    let turn = [
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "response.create",
+    ];
     assert_eq!(turns, [turn, turn].concat());
     assert_eq!(count(&outcome, "turn_end"), 2);
 }
@@ -192,10 +205,16 @@ fn what_cannot_be_read_is_refused_before_anything_connects() {
     let good = sounds.tone("one.wav", 100);
     let cases: [(&[&str], &str); 5] = [
         (&["--audio-in", "no/such.wav"], "no/such.wav: "),
-        (&["--audio-in", &good, "--audio-in", no_sound.to_str().unwrap()], "notes.txt: "),
-        (&["--audio-in", "-", "--audio-in", "-"], "stdin can be heard only once"),
+        (
+            &["--audio-in", &good, "--audio-in", no_sound.to_str().unwrap()],
+            "notes.txt: ",
+        ),
+        (
+            &["--audio-in", "-", "--audio-in", "-"],
+            "stdin can be heard only once",
+        ),
         (&["--audio-in", &good, "-m", "hello"], "cannot be used with"),
-        (&["--audio-pace", "fast", "-m", "hello"], "--audio-in"),
+        (&["--audio-pace", "fast"], "--audio-in"),
     ];
     for (arguments, message) in cases {
         // Nobody is there, which would be exit code 3.
@@ -212,7 +231,11 @@ fn a_file_in_which_nobody_speaks_is_told_of() {
     let file = sounds.file("silence.wav", &silence(500), 24_000);
     let outcome = quick().run(["--simulate", "--audio-pace", "fast", "--audio-in", &file]);
     assert_eq!(outcome.code, Some(3));
-    assert!(outcome.stderr.contains("heard nobody speak"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("heard nobody speak"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -232,7 +255,10 @@ fn a_session_that_ends_while_sound_is_sent_ends_the_run() {
     let outcome = quick().run(["--url", &server.url(), "--audio-in", &file]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("out of order"), "{}", outcome.stderr);
-    assert!(started.elapsed() < Duration::from_secs(20), "not after the whole minute");
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "not after the whole minute"
+    );
 }
 
 #[test]
@@ -244,16 +270,25 @@ fn an_answer_that_does_not_come_is_not_awaited_for_ever() {
         let mut stopped = stopped.lock().unwrap();
         if event["type"] == "input_audio_buffer.append" && !std::mem::replace(&mut *stopped, true) {
             let speech = |kind: &str, place: &str| {
-                Do::Send(json!({"type": format!("input_audio_buffer.{kind}"), "event_id": "event_9", "item_id": "item_1", place: 900_000}))
+                Do::Send(
+                    json!({"type": format!("input_audio_buffer.{kind}"), "event_id": "event_9", "item_id": "item_1", place: 900_000}),
+                )
             };
-            return vec![speech("speech_started", "audio_start_ms"), speech("speech_stopped", "audio_end_ms")];
+            return vec![
+                speech("speech_started", "audio_start_ms"),
+                speech("speech_stopped", "audio_end_ms"),
+            ];
         }
         vec![]
     });
     let url = server.url();
     let outcome = quick().run(["--url", &url, "--audio-in", &file, "--turn-timeout", "300ms"]);
     assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("the turn took longer"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the turn took longer"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -271,8 +306,10 @@ fn in_g711_both_ways_nothing_is_lost_but_what_the_code_leaves_out() {
             "[session]\nturn_detection = \"none\"\nvoice = \"marin\"\ninput_audio_format = {{ type = \"audio/{name}\" }}\n\
              output_audio_format = {{ type = \"audio/{name}\" }}\n[agents.Assistant]\ninstructions = \"Hi.\"\n"
         ));
-        let voice = format!("cat {file}");
-        let outcome = say(&agent, "fast", &[&file], &["--tts-command", &voice]);
+        let (voice, scenario) = (format!("cat {file}"), sounds.path("one_sentence.toml"));
+        fs::write(&scenario, "[[steps]]\nthen = [{ say = \"Yes\" }]\n").unwrap();
+        let server = ["--scenario", scenario.to_str().unwrap(), "--tts-command", &voice];
+        let outcome = say(&agent, "fast", &[&file], &server);
         let (said, answered) = (spoken(&sent(&outcome)), heard(&outcome));
         for (what, sound) in [("said", said), ("answered", answered)] {
             let back = audio::decode(&sound, format);
@@ -281,7 +318,10 @@ fn in_g711_both_ways_nothing_is_lost_but_what_the_code_leaves_out() {
                 let (wanted, got) = (i32::from(*wanted), i32::from(*got));
                 // Half a step of the code: a 32nd of the value, and the smallest step.
                 let step = wanted.abs() / 32 + 16;
-                assert!((wanted - got).abs() <= step, "{name}, {what}: {wanted} became {got}");
+                assert!(
+                    (wanted - got).abs() <= step,
+                    "{name}, {what}: {wanted} became {got}"
+                );
             }
         }
     }
@@ -334,7 +374,14 @@ fn send_fast(sounds: &Sounds, seconds: u64) -> (Taken, Duration) {
     });
     let started = Instant::now();
     let agent = agent("\"none\"");
-    let child = Child::start(agent.command(["--url", &server.url(), "--audio-in", &file, "--audio-pace", "fast"]));
+    let child = Child::start(agent.command([
+        "--url",
+        &server.url(),
+        "--audio-in",
+        &file,
+        "--audio-pace",
+        "fast",
+    ]));
     process.set(child.id()).unwrap();
     let outcome = child.wait();
     assert_eq!(outcome.stdout, "All of it.\n", "{}", outcome.stderr);
@@ -356,7 +403,7 @@ fn ten_minutes_of_sound_arrive_to_the_sample_and_take_no_more_memory_than_ten_se
 }
 
 #[test]
-fn a_stdin_that_is_not_raw_sound_for_approvals_asks_nobody() {
+fn where_stdin_is_sound_nobody_can_be_asked_for_approval() {
     let agent = Agent::new(
         "[session]\nturn_detection = \"none\"\n[agents.Assistant]\ninstructions = \"Hi.\"\ntools = [\"wipe\"]\n\
          [tools.wipe]\ndescription = \"Wipes.\"\noutput = \"ok\"\nneeds_approval = true\n",
@@ -369,6 +416,9 @@ fn a_stdin_that_is_not_raw_sound_for_approvals_asks_nobody() {
     let sound = bytes(&tone(300, PCM));
     let outcome = pipe(&agent, &sound, &["--scenario", scenario.to_str().unwrap()]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("there is nobody to ask"), "{}", outcome.stderr);
-    let _ = run;
+    assert!(
+        outcome.stderr.contains("there is nobody to ask"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -3,11 +3,12 @@
 //! Use it with `#[path = "support/sound.rs"] mod sound;`, beside `cli`.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use realtime_run::audio::{self, Wav};
+use realtime_run::audio::{self, Channels, WavWriter};
 use realtime_run::protocol::AudioFormat;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -30,12 +31,10 @@ impl Sounds {
 
     /// A file with these samples.
     pub fn file(&self, name: &str, samples: &[i16], rate: u32) -> String {
-        let wav = Wav {
-            samples: samples.to_vec(),
-            rate,
-        };
         let path = self.path(name);
-        std::fs::write(&path, wav.to_bytes()).unwrap();
+        let mut wav = WavWriter::new(File::create(&path).unwrap(), Channels::Mono, rate).unwrap();
+        wav.write(samples.iter().copied()).unwrap();
+        wav.flush().unwrap();
         path.to_str().unwrap().to_owned()
     }
 
@@ -66,7 +65,9 @@ pub fn bytes(samples: &[i16]) -> Vec<u8> {
 /// What the run sent, of `--json --raw`.
 pub fn sent(outcome: &Outcome) -> Vec<Value> {
     let events = outcome.json();
-    let sent = events.into_iter().filter(|event| event["type"] == "raw_client_event");
+    let sent = events
+        .into_iter()
+        .filter(|event| event["type"] == "raw_client_event");
     sent.map(|event| event["event"].clone()).collect()
 }
 
@@ -87,12 +88,6 @@ pub fn heard(outcome: &Outcome) -> Vec<u8> {
     audio
         .flat_map(|event| BASE64_STANDARD.decode(event["audio"].as_str().unwrap()).unwrap())
         .collect()
-}
-
-/// Without the silence at its end.
-pub fn without_tail(sound: &[u8], silence: u8) -> &[u8] {
-    let end = sound.iter().rposition(|byte| *byte != silence);
-    &sound[..end.map_or(0, |end| end + 1)]
 }
 
 /// The most memory that a process has held, in KiB, where the system tells.

@@ -91,9 +91,7 @@ impl Conversation {
     /// The user begins to say this.
     pub(super) fn speak(&mut self, cue: Cue) -> Option<ExitStatus> {
         let voice = self.voice.as_mut()?;
-        if let Some(name) = cue.name() {
-            self.renderer.sound(name, &self.printer);
-        }
+        self.renderer.sound(cue.name(), &self.printer);
         tracing::info!(name = cue.name(), "a turn is spoken");
         let pace = cue.pace();
         match cue.start() {
@@ -148,7 +146,7 @@ impl Conversation {
             Progress::Over => self.end_spoken_turn(),
             Progress::Unheard => {
                 self.end_spoken_turn();
-                let advice = "a lower `threshold` under [session] turn_detection hears fainter speech";
+                let advice = "what it takes for speech is set by `turn_detection` under [session]";
                 self.printer.error("the server heard nobody speak", Some(advice));
                 return Some(ExitStatus::Failure);
             }

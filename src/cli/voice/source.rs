@@ -4,13 +4,13 @@
 //! short: what is not yet sent stays in the file or the pipe.
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use realtime_run::audio;
+use realtime_run::audio::{self, AudioReader};
 use realtime_run::protocol::AudioFormat;
 use tokio::sync::mpsc;
 
@@ -66,17 +66,15 @@ impl Source {
         }
     }
 
-    /// Chunks read by a thread that runs `read` until it is done or nobody takes them.
-    fn read(
-        pace: Pace,
-        mut read: impl FnMut() -> Option<Result<Bytes, String>> + Send + 'static,
-    ) -> io::Result<Self> {
+    /// What a reader gives, read by a thread until the end or until nobody takes it.
+    fn read(mut reader: AudioReader, pace: Pace) -> io::Result<Self> {
         let (sender, chunks) = mpsc::channel(WAITING);
         std::thread::Builder::new()
             .name("audio-in".into())
             .spawn(move || {
-                while let Some(chunk) = read() {
+                while let Some(chunk) = reader.next_chunk(CHUNK).transpose() {
                     let is_last = chunk.is_err();
+                    let chunk = chunk.map_err(|error| error.to_string());
                     if sender.blocking_send(chunk).is_err() || is_last {
                         return;
                     }
@@ -87,18 +85,11 @@ impl Source {
     }
 }
 
-/// What the user is about to say with `--audio-in`: found to be there, and not yet read.
-#[derive(Debug)]
+/// What the user is about to say with `--audio-in`: opened, and not yet read.
 pub struct Cue {
-    name: Option<String>,
-    kind: CueKind,
+    reader: AudioReader,
+    is_stdin: bool,
     pace: Pace,
-}
-
-#[derive(Debug)]
-enum CueKind {
-    File(FileReader),
-    Stdin(AudioFormat),
 }
 
 /// All of them, in their order.
@@ -112,50 +103,46 @@ impl Cue {
     pub fn all(args: &VoiceArgs, format: AudioFormat) -> Result<Cues, Failure> {
         let is_stdin = |path: &&PathBuf| path.as_os_str() == "-";
         if args.audio_in.iter().filter(is_stdin).count() > 1 {
-            return Err(Failure::usage(anyhow!(
-                "stdin can be heard only once: give `--audio-in -` once"
-            )));
+            let why = "stdin can be heard only once: give `--audio-in -` once";
+            return Err(Failure::usage(anyhow!(why)));
         }
-        args.audio_in
-            .iter()
-            .map(|path| match is_stdin(&path) {
-                true => Self::stdin(args.audio_pace, format),
-                false => Self::file(path, args.audio_pace, format),
-            })
-            .collect::<anyhow::Result<_>>()
-            .map_err(Failure::usage)
+        let open = |path: &PathBuf| match is_stdin(&path) {
+            true => Self::stdin(args.audio_pace, format),
+            false => Self::file(path, args.audio_pace, format),
+        };
+        let cues: anyhow::Result<_> = args.audio_in.iter().map(open).collect();
+        cues.context("--audio-in").map_err(Failure::usage)
     }
 
     fn file(path: &Path, pace: Option<Pace>, format: AudioFormat) -> anyhow::Result<Self> {
-        let reader =
-            FileReader::open(path, format).map_err(|why| anyhow!("--audio-in {}: {why}", path.display()))?;
         Ok(Self {
-            name: Some(path.display().to_string()),
-            kind: CueKind::File(reader),
+            reader: AudioReader::open(path, format)?,
+            is_stdin: false,
             pace: pace.unwrap_or(Pace::Realtime),
         })
     }
 
     fn stdin(pace: Option<Pace>, format: AudioFormat) -> anyhow::Result<Self> {
         if io::stdin().is_terminal() {
-            let why = "`--audio-in -` reads raw sound, and stdin is a terminal: pipe sound into it";
-            return Err(anyhow!(why));
+            return Err(anyhow!(
+                "`-` is raw sound on stdin, which is a terminal: pipe sound into it"
+            ));
         }
         Ok(Self {
-            name: None,
-            kind: CueKind::Stdin(format),
+            reader: AudioReader::raw("stdin", io::stdin(), format),
+            is_stdin: true,
             pace: pace.unwrap_or(Pace::Fast),
         })
     }
 
-    /// What it is called, if it has a name.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.reader.name()
     }
 
     /// Whether it is what comes in on stdin.
     pub fn is_stdin(&self) -> bool {
-        matches!(self.kind, CueKind::Stdin(_))
+        self.is_stdin
     }
 
     pub fn pace(&self) -> Pace {
@@ -164,62 +151,12 @@ impl Cue {
 
     /// Begins to read it.
     pub fn start(self) -> io::Result<Source> {
-        match self.kind {
-            CueKind::File(mut reader) => {
-                let name = self.name.unwrap_or_default();
-                Source::read(self.pace, move || {
-                    let chunk = reader.next()?;
-                    Some(chunk.map_err(|why| format!("{name}: {why}")))
-                })
-            }
-            CueKind::Stdin(format) => {
-                let mut stdin = io::stdin();
-                Source::read(self.pace, move || {
-                    let chunk = raw_chunk(&mut stdin, format).transpose()?;
-                    Some(chunk.map_err(|error| format!("stdin can't be read: {error}")))
-                })
-            }
-        }
+        Source::read(self.reader, self.pace)
     }
 }
 
-/// The next whole samples of raw sound, as much as is sent at once unless it ends before; none at the end. Half a sample
-/// at the end is left out.
-fn raw_chunk(input: &mut impl Read, format: AudioFormat) -> io::Result<Option<Bytes>> {
-    let sample = match format {
-        AudioFormat::Pcm { .. } => 2,
-        AudioFormat::Pcmu | AudioFormat::Pcma => 1,
-    };
-    let rate = u64::from(audio::sample_rate(format));
-    let samples = (u128::from(rate) * CHUNK.as_millis() / 1_000).max(1);
-    let bytes = u64::try_from(samples).unwrap_or(rate) * sample;
-    let mut chunk = Vec::new();
-    input.take(bytes).read_to_end(&mut chunk)?;
-    chunk.truncate(chunk.len() - chunk.len() % sample as usize);
-    Ok((!chunk.is_empty()).then(|| chunk.into()))
-}
-
-#[derive(Debug)]
-struct FileReader {
-    sound: Bytes,
-    chunk: usize,
-}
-
-impl FileReader {
-    fn open(path: &Path, format: AudioFormat) -> Result<Self, String> {
-        let bytes = std::fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
-        let wav = audio::Wav::from_bytes(&bytes).map_err(|error| error.to_string())?;
-        let rate = audio::sample_rate(format);
-        let sound = audio::encode(wav.at_rate(rate), format).into();
-        let chunk = format.bytes_per_second() as usize / 50;
-        Ok(Self { sound, chunk })
-    }
-}
-
-impl Iterator for FileReader {
-    type Item = Result<Bytes, String>;
-    fn next(&mut self) -> Option<Self::Item> {
-        let n = self.chunk.min(self.sound.len());
-        (n > 0).then(|| Ok(self.sound.split_to(n)))
+impl std::fmt::Debug for Cue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cue({})", self.name())
     }
 }
