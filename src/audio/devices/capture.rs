@@ -87,9 +87,18 @@ mod tests {
                     chunk.length == Duration::from_millis(20) && format.millis(chunk.audio.len() as u64) == 20
                 }));
                 let middle = &chunks[5..45];
-                assert!(middle.iter().all(|chunk| (0.33..0.38).contains(&chunk.level)), "{what}");
-                let samples: Vec<_> = middle.iter().flat_map(|chunk| decode(&chunk.audio, format)).collect();
-                let rising = samples.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+                assert!(
+                    middle.iter().all(|chunk| (0.33..0.38).contains(&chunk.level)),
+                    "{what}"
+                );
+                let samples: Vec<_> = middle
+                    .iter()
+                    .flat_map(|chunk| decode(&chunk.audio, format))
+                    .collect();
+                let rising = samples
+                    .windows(2)
+                    .filter(|pair| pair[0] < 0 && pair[1] >= 0)
+                    .count();
                 assert!((399..=401).contains(&rising), "{what}: {rising}");
             }
         }

@@ -244,7 +244,11 @@ mod tests {
         let mut rig = Rig::new();
         rig.run(3_000, 0.1, 0.2);
         let (sound, _, barge_ins) = rig.run(200, 0.5, 0.2);
-        assert_eq!((sound, barge_ins), (18, 1), "the last eight chunks from behind the gate, too");
+        assert_eq!(
+            (sound, barge_ins),
+            (18, 1),
+            "the last eight chunks from behind the gate, too"
+        );
         assert!(!rig.gate.is_shut());
     }
 

@@ -108,5 +108,7 @@ impl Devices {
 
 /// What a device is called: the system's own name of it if it has one, else what it says of itself.
 fn name(device: &cpal::Device) -> String {
-    device.id().map_or_else(|_| device.to_string(), |id| id.id().to_owned())
+    device
+        .id()
+        .map_or_else(|_| device.to_string(), |id| id.id().to_owned())
 }

@@ -132,6 +132,8 @@ impl Microphone {
 
 impl std::fmt::Debug for Microphone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Microphone").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Microphone")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -170,7 +170,11 @@ impl Player {
 
     /// Takes sound of a part.
     pub(super) fn play(&mut self, item_id: &Id, content_index: u32, audio: &[u8]) {
-        if self.cut.iter().any(|(id, index)| id == item_id && *index == content_index) {
+        if self
+            .cut
+            .iter()
+            .any(|(id, index)| id == item_id && *index == content_index)
+        {
             return;
         }
         let waiting: usize = self.parts.iter().map(|part| part.audio.len() - part.heard).sum();

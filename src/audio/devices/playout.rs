@@ -207,7 +207,13 @@ mod tests {
 
         writer.write([0.5; 100]);
         let mut out = [0.0; 20];
-        assert_eq!(playout.fill(&mut out), Span { first: 200, count: 20 });
+        assert_eq!(
+            playout.fill(&mut out),
+            Span {
+                first: 200,
+                count: 20
+            }
+        );
         assert_eq!(orders.underruns(), 0);
     }
 

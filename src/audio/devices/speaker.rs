@@ -137,6 +137,8 @@ impl Speaker {
 
 impl std::fmt::Debug for Speaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Speaker").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Speaker")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -247,8 +247,8 @@ impl Run<'_> {
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let takes_stdin = self.cues.iter().any(Cue::is_stdin);
-        let voice = (!self.cues.is_empty())
-            .then(|| Voice::new(session.handle(), formats, ending, &self.limits));
+        let voice =
+            (!self.cues.is_empty()).then(|| Voice::new(session.handle(), formats, ending, &self.limits));
         let devices = devices.map(|devices| devices.start(&session));
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();

@@ -57,7 +57,9 @@ impl Conversation {
 
     /// Lets the last words be heard if all went well, and tells what went wrong with the sound.
     pub(super) async fn finish_sound(&mut self, status: ExitStatus, signals: &mut Signals) {
-        let Some(devices) = self.devices.take() else { return };
+        let Some(devices) = self.devices.take() else {
+            return;
+        };
         if status == ExitStatus::Success {
             tokio::select! {
                 biased;

@@ -180,7 +180,10 @@ impl Conversation {
         let heard_at = voice.as_ref().and_then(Voice::heard_at);
         let heard_at = heard_at.filter(|_| is_users_turn && turns.are_left());
         let is_asked_for_quiet = is_users_turn && !turns.are_typed();
-        let silence = devices.as_ref().filter(|_| is_asked_for_quiet).map(Devices::silence);
+        let silence = devices
+            .as_ref()
+            .filter(|_| is_asked_for_quiet)
+            .map(Devices::silence);
         // What must not be kept waiting comes first. All events come before the next input: the end of a turn is
         // never taken for that of the next.
         tokio::select! {

@@ -75,9 +75,12 @@ impl Ears {
         let State { overruns, dropped } = *self.state.borrow();
         if !dropped.is_zero() {
             let ms = dropped.as_millis();
-            return Some(format!("{ms} ms of what the microphone heard could not be sent in time"));
+            return Some(format!(
+                "{ms} ms of what the microphone heard could not be sent in time"
+            ));
         }
-        (overruns > 0).then(|| format!("the microphone was not read in time {overruns} times: words may lack"))
+        (overruns > 0)
+            .then(|| format!("the microphone was not read in time {overruns} times: words may lack"))
     }
 }
 

@@ -115,7 +115,10 @@ impl OpenDevices {
 fn unusable(error: DeviceError) -> Failure {
     let named = matches!(error, DeviceError::Unknown { .. } | DeviceError::Ambiguous { .. });
     let (status, advice) = match named {
-        true => (ExitStatus::Usage, Some("`realtime-run devices` lists what there is")),
+        true => (
+            ExitStatus::Usage,
+            Some("`realtime-run devices` lists what there is"),
+        ),
         false => (ExitStatus::Failure, None),
     };
     Failure::Other {

@@ -108,14 +108,21 @@ impl Mouth {
     }
 
     pub(super) fn trouble(&self) -> Option<String> {
-        let State { underruns, dropped, .. } = *self.state.borrow();
+        let State {
+            underruns, dropped, ..
+        } = *self.state.borrow();
         match (underruns, dropped) {
             (0, Duration::ZERO) => None,
-            (1, Duration::ZERO) => Some("the assistant's sound came too late once: a gap was heard".to_owned()),
+            (1, Duration::ZERO) => {
+                Some("the assistant's sound came too late once: a gap was heard".to_owned())
+            }
             (_, Duration::ZERO) => Some(format!(
                 "the assistant's sound came too late {underruns} times: gaps were heard"
             )),
-            _ => Some(format!("{} s of the assistant's sound were too much to keep", dropped.as_secs())),
+            _ => Some(format!(
+                "{} s of the assistant's sound were too much to keep",
+                dropped.as_secs()
+            )),
         }
     }
 }
@@ -138,9 +145,10 @@ async fn run(
             Some(None) => return Ok(()),
             None => (speaker.advance(now)?, false),
             Some(Some(Order::BargeIn)) => (speaker.interrupt(now, |_, _| true), true),
-            Some(Some(Order::Cut(item, index))) => {
-                (speaker.interrupt(now, |id, content| *id == item && content == index), false)
-            }
+            Some(Some(Order::Cut(item, index))) => (
+                speaker.interrupt(now, |id, content| *id == item && content == index),
+                false,
+            ),
             Some(Some(Order::Play(item, index, audio))) => {
                 speaker.play(&item, index, &audio);
                 continue;
