@@ -22,7 +22,6 @@ mod prompt;
 mod record;
 mod render;
 mod replay;
-#[cfg(feature = "devices")]
 mod screen;
 mod signals;
 mod simulator;
@@ -31,6 +30,7 @@ mod slash;
 mod style;
 mod trace;
 mod turns;
+mod voice;
 
 use std::env;
 use std::process::ExitCode;
@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema(args)) => commands::schema(args, &printer),
+        Some(Command::Devices) => commands::devices(&printer),
         Some(Command::Traces(args)) => commands::traces(args, &printer),
         Some(Command::Simulate(args)) => commands::simulate(args, &printer),
     };

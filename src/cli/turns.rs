@@ -7,18 +7,22 @@ use realtime_run::session::SessionEvent;
 use tokio::sync::mpsc;
 
 use super::prompt::Prompt;
-#[cfg(feature = "devices")]
 use super::screen::Screen;
 use super::slash::Slash;
+use super::voice::Cue;
 
 /// Bytes in one line of a pipe at most.
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// Something the user wants.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input {
     /// Say this.
     Message(String),
+    /// Say aloud what is heard here.
+    Sound(Box<Cue>),
+    /// A blank line: the key of push-to-talk.
+    Key,
     /// A line beside the turns, which come from the command line.
     Aside(String),
     /// A command at the prompt.
@@ -45,40 +49,57 @@ impl Input {
 /// Where the user's turns come from.
 #[derive(Debug)]
 pub enum Turns {
-    /// Texts from the command line, and lines of stdin once they are listened to.
-    Messages {
-        left: VecDeque<String>,
+    /// Texts or sounds from the command line, and lines of stdin once they are listened to.
+    Given {
+        left: VecDeque<Input>,
         stdin: Option<mpsc::Receiver<Input>>,
     },
     /// Lines of a pipe.
     Lines(mpsc::Receiver<Input>),
+    /// Lines that a person types while they talk: a prompt would keep back what is said.
+    Talk(mpsc::Receiver<Input>),
+    /// Nothing more comes in writing.
+    None,
     /// A person.
     Prompt(Prompt),
     /// A person at a full screen.
-    #[cfg(feature = "devices")]
     Screen(Screen),
 }
 
 impl Turns {
     /// These texts, one after the other.
     pub fn messages(texts: impl IntoIterator<Item = String>) -> Self {
-        Self::Messages {
-            left: texts.into_iter().collect(),
+        Self::given(texts.into_iter().map(Input::Message))
+    }
+
+    /// These sounds, one after the other.
+    pub fn sounds(cues: impl IntoIterator<Item = Cue>) -> Self {
+        Self::given(cues.into_iter().map(|cue| Input::Sound(Box::new(cue))))
+    }
+
+    fn given(turns: impl Iterator<Item = Input>) -> Self {
+        Self::Given {
+            left: turns.collect(),
             stdin: None,
         }
     }
 
     /// Turns from lines of stdin.
     pub fn from_stdin() -> io::Result<Self> {
-        read_stdin().map(Self::Lines)
+        read_stdin(pipe_line).map(Self::Lines)
+    }
+
+    /// Turns of a person who talks and may write beside it.
+    pub fn talk() -> io::Result<Self> {
+        read_stdin(talk_line).map(Self::Talk)
     }
 
     /// Listens to what is said beside the turns from now on; until then nothing is taken from stdin.
     pub fn listen(&mut self) -> io::Result<()> {
-        if let Self::Messages { stdin, .. } = self
+        if let Self::Given { stdin, .. } = self
             && stdin.is_none()
         {
-            *stdin = Some(read_stdin()?);
+            *stdin = Some(read_stdin(pipe_line)?);
         }
         Ok(())
     }
@@ -86,16 +107,14 @@ impl Turns {
     /// Whether a person types them, who can also do other things while an answer is under way.
     pub fn are_typed(&self) -> bool {
         match self {
-            Self::Messages { .. } | Self::Lines(_) => false,
-            Self::Prompt(_) => true,
-            #[cfg(feature = "devices")]
-            Self::Screen(_) => true,
+            Self::Given { .. } | Self::Lines(_) | Self::None => false,
+            Self::Prompt(_) | Self::Talk(_) | Self::Screen(_) => true,
         }
     }
 
     /// Whether there are turns that were surely not taken yet.
     pub fn are_left(&self) -> bool {
-        matches!(self, Self::Messages { left, .. } if !left.is_empty())
+        matches!(self, Self::Given { left, .. } if !left.is_empty())
     }
 
     /// Asks a person for the next one, if that has to be done. Tells whether a line is being edited from now on, where
@@ -110,12 +129,8 @@ impl Turns {
 
     /// Shows an event where the person types, if it can be shown there.
     pub fn show(&self, event: &SessionEvent) {
-        match self {
-            #[cfg(feature = "devices")]
-            Self::Screen(screen) => screen.event(event),
-            _ => {
-                let _ = event;
-            }
+        if let Self::Screen(screen) = self {
+            screen.event(event);
         }
     }
 
@@ -123,42 +138,55 @@ impl Turns {
     /// nothing.
     pub async fn next(&mut self, is_users_turn: bool) -> Input {
         match self {
-            Self::Messages { left, .. } if is_users_turn => {
-                left.pop_front().map_or(Input::End, Input::Message)
-            }
-            Self::Messages { stdin: None, .. } => std::future::pending().await,
-            Self::Messages {
+            Self::Given { left, .. } if is_users_turn => left.pop_front().unwrap_or(Input::End),
+            Self::Given { stdin: None, .. } => std::future::pending().await,
+            Self::Given {
                 stdin: Some(lines), ..
             } => match lines.recv().await {
                 Some(Input::Message(line)) => Input::Aside(line),
                 other => other.unwrap_or(Input::End),
             },
-            Self::Lines(lines) => lines.recv().await.unwrap_or(Input::End),
+            Self::None => std::future::pending().await,
+            Self::Lines(lines) | Self::Talk(lines) => lines.recv().await.unwrap_or(Input::End),
             Self::Prompt(prompt) => prompt.next().await,
-            #[cfg(feature = "devices")]
             Self::Screen(screen) => screen.next().await,
         }
     }
 }
 
 /// Lines of stdin, read by a thread of its own: reading blocks, and nothing can end it but the end of the process.
-fn read_stdin() -> io::Result<mpsc::Receiver<Input>> {
+fn read_stdin(turn: fn(String) -> Option<Input>) -> io::Result<mpsc::Receiver<Input>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::Builder::new()
         .name("stdin".into())
-        .spawn(move || read_lines(&mut io::stdin().lock(), &sender))?;
+        .spawn(move || read_lines(&mut io::stdin().lock(), turn, &sender))?;
     Ok(receiver)
 }
 
-/// Sends each line that is not blank, until the end, a mistake, or nobody listens.
-fn read_lines(input: &mut impl BufRead, turns: &mpsc::Sender<Input>) {
+/// What a line of a pipe asks for, unless it is blank.
+fn pipe_line(line: String) -> Option<Input> {
+    (!line.trim().is_empty()).then_some(Input::Message(line))
+}
+
+/// What a person who talks asks for with a line.
+fn talk_line(line: String) -> Option<Input> {
+    Some(match line.trim() {
+        "" => Input::Key,
+        _ => Input::typed(&line),
+    })
+}
+
+/// Sends what each line asks for, until the end, a mistake, or nobody listens.
+fn read_lines(input: &mut impl BufRead, turn: fn(String) -> Option<Input>, turns: &mpsc::Sender<Input>) {
     let mut number = 0;
     loop {
         number += 1;
         let turn = match read_line(input) {
             Ok(None) => return,
-            Ok(Some(line)) if line.trim().is_empty() => continue,
-            Ok(Some(line)) => Input::Message(line),
+            Ok(Some(line)) => match turn(line) {
+                Some(turn) => turn,
+                None => continue,
+            },
             Err(why) => Input::Unusable(format!("line {number} of stdin {why}")),
         };
         let is_last = matches!(turn, Input::Unusable(_));
@@ -193,11 +221,17 @@ fn read_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
 mod tests {
     use super::*;
 
-    fn read(mut bytes: &[u8]) -> Vec<Input> {
+    fn shown(input: &Input) -> String {
+        format!("{input:?}")
+    }
+
+    fn read(mut bytes: &[u8]) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(8);
-        read_lines(&mut bytes, &sender);
+        read_lines(&mut bytes, pipe_line, &sender);
         drop(sender);
-        std::iter::from_fn(|| receiver.blocking_recv()).collect()
+        std::iter::from_fn(|| receiver.blocking_recv())
+            .map(|input| shown(&input))
+            .collect()
     }
 
     #[test]
@@ -212,15 +246,17 @@ mod tests {
             ("//etc/hosts", Input::Message("/etc/hosts".into())),
         ];
         for (line, expected) in cases {
-            assert_eq!(Input::typed(line), expected, "{line}");
+            assert_eq!(shown(&Input::typed(line)), shown(&expected), "{line}");
         }
     }
 
     #[test]
     fn a_line_is_a_turn_and_blank_ones_are_passed_over() {
         let turns = read(b"one\r\n\n  \n two \nlast");
-        let expected = ["one", " two ", "last"].map(|line| Input::Message(line.into()));
-        assert_eq!(turns, expected);
+        assert_eq!(
+            turns,
+            ["one", " two ", "last"].map(|line| shown(&Input::Message(line.into())))
+        );
     }
 
     #[test]
@@ -229,8 +265,8 @@ mod tests {
         assert_eq!(
             turns,
             [
-                Input::Message("ok".into()),
-                Input::Unusable("line 2 of stdin is not UTF-8".into())
+                shown(&Input::Message("ok".into())),
+                shown(&Input::Unusable("line 2 of stdin is not UTF-8".into()))
             ]
         );
     }
@@ -240,7 +276,9 @@ mod tests {
         let turns = read(&vec![b'x'; 3 << 20]);
         assert_eq!(
             turns,
-            [Input::Unusable("line 1 of stdin is longer than 1 MiB".into())]
+            [shown(&Input::Unusable(
+                "line 1 of stdin is longer than 1 MiB".into()
+            ))]
         );
     }
 }

@@ -11,15 +11,19 @@ use clap::{
 };
 use realtime_run::trace::{Redaction, TraceId};
 
+mod devices;
 mod recordings;
 mod traces;
+mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
+pub use devices::DeviceArgs;
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
+pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -86,6 +90,8 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Look at the traces that this machine keeps
     Traces(TracesArgs),
+    /// List microphones and speakers: the direction, a star for the default, the name, and what the system says of it
+    Devices,
     /// Serve a local Realtime server for other clients: no key, no network
     Simulate(SimulateArgs),
 }
@@ -174,6 +180,10 @@ pub struct RunArgs {
     pub agent: AgentArgs,
     #[command(flatten)]
     pub turns: TurnArgs,
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+    #[command(flatten)]
+    pub devices: DeviceArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -340,7 +350,7 @@ pub struct OutputArgs {
     pub color: ColorChoice,
 }
 
-/// How fast a server speaks.
+/// How fast speech goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     Realtime,

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cli::approver::Approver;
 use crate::cli::args::{FormatArgs, RunArgs, ServerArgs};
-use crate::cli::conversation::{Conversation, Limits, run_timeout};
+use crate::cli::conversation::{Conversation, Limits, Voice, run_timeout};
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::overrides;
@@ -25,10 +25,12 @@ use crate::cli::prompt::Prompt;
 use crate::cli::record::Recording;
 use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::replay::Replaying;
+use crate::cli::screen::Screen;
 use crate::cli::signals::Signals;
 use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
+use crate::cli::voice::{Cue, Cues, Devices, OpenDevices, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -41,6 +43,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         .map_err(Failure::usage)?;
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
+    let audio = &file.agents.settings.config.audio;
+    let cues = Cue::all(&args.voice, audio.input.format.unwrap_or_default())?;
     let replaying = Replaying::load(&args.replay, printer)?;
     let server = Server::choose(args, replaying.as_ref())?;
     let key = trace_key(&args.server, &server);
@@ -60,6 +64,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let last_event = LastEvent::default();
     let run = Run {
         args,
+        cues,
         limits: Limits {
             run: args
                 .turns
@@ -157,6 +162,8 @@ fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
 /// What a session needs beside its agents and its server.
 struct Run<'a> {
     args: &'a RunArgs,
+    /// What is to be said aloud.
+    cues: Cues,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -195,7 +202,7 @@ impl Run<'_> {
     }
 
     async fn conversation(
-        self,
+        mut self,
         agents: Agents,
         endpoint: Endpoint,
         simulated: bool,
@@ -212,7 +219,8 @@ impl Run<'_> {
         } else {
             Renderer::Text(Text::new(server, self.destinations.clone()))
         };
-        let names = agents.names().map(str::to_owned).collect();
+        let audio = agents.settings.config.audio.clone();
+        let names: Vec<String> = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
         let endpoint_host = endpoint.host();
         let mut session = Session::builder(agents).endpoint(endpoint).raw_events(raw);
@@ -222,6 +230,14 @@ impl Run<'_> {
         if let Some(recording) = self.recording {
             session = session.record(recording.recorder.clone());
         }
+        let formats = (audio.input.format, audio.output.format);
+        let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
+        let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
+        let devices = tokio::select! {
+            biased;
+            _ = signals.next() => return Ok(ExitStatus::Interrupted),
+            devices = OpenDevices::open(&self.args.devices, formats, ending) => devices?,
+        };
         let opening = Instant::now();
         tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
         let session = tokio::select! {
@@ -231,9 +247,15 @@ impl Run<'_> {
             session = self.trace.trace.scope(session.connect()) => session?,
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
-        let turns = self.turns().map_err(Failure::broken)?;
+        let takes_stdin = self.cues.iter().any(Cue::is_stdin);
+        let voice =
+            (!self.cues.is_empty()).then(|| Voice::new(session.handle(), formats, ending, &self.limits));
+        let devices = devices.map(|devices| devices.start(&session));
+        let turns = self
+            .turns((&names, &start), devices.as_ref())
+            .map_err(Failure::broken)?;
         let printer = self.printer.clone();
-        let approver = Approver::choose(self.args.turns.approve, json);
+        let approver = Approver::choose(self.args.turns.approve, json, takes_stdin);
         let conversation = Conversation::new(
             session,
             (names, start),
@@ -243,15 +265,26 @@ impl Run<'_> {
             printer,
             self.limits,
         );
+        let conversation = conversation.with_voice(voice).with_devices(devices);
         Ok(conversation.hold(signals).await)
     }
 
-    fn turns(&self) -> io::Result<Turns> {
+    fn turns(&mut self, (names, start): (&[String], &str), devices: Option<&Devices>) -> io::Result<Turns> {
+        if !self.cues.is_empty() {
+            return Ok(Turns::sounds(std::mem::take(&mut self.cues)));
+        }
         let messages = &self.args.turns.messages;
         if !messages.is_empty() {
             return Ok(Turns::messages(messages.iter().cloned()));
         }
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if let Some(devices) = devices.filter(|devices| devices.hear() && io::stdin().is_terminal()) {
+            if is_dumb || self.args.format.json || !io::stderr().is_terminal() {
+                return Turns::talk();
+            }
+            let screen = Screen::start((names.to_vec(), start.to_owned()), devices, self.printer)?;
+            return Ok(Turns::Screen(screen));
+        }
         if io::stdin().is_terminal() && !is_dumb {
             return Ok(Turns::Prompt(Prompt::start(self.printer.output())?));
         }

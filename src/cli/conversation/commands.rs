@@ -18,7 +18,7 @@ impl Conversation {
                 self.switching = Some(Box::pin(async move { handle.update_agent(name).await }));
             }
             Slash::Agent(None) => self.show_agents(),
-            Slash::Interrupt if self.turn_until.is_some() => {
+            Slash::Interrupt if self.turn_until.is_some() || self.is_sounding() => {
                 let _ = self.session.interrupt().await;
             }
             Slash::Interrupt => self.printer.told("There is no answer to interrupt."),

@@ -8,12 +8,12 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, List, ListState, Paragraph, Wrap};
 
-use super::sound::Levels;
 use super::tail::Tail;
 use super::view::{Mode, View};
 use crate::cli::approver::CHOICE;
 use crate::cli::glyphs::Glyphs;
 use crate::cli::style::{harmless, in_one_line};
+use crate::cli::voice::{Levels, MicrophoneLevel, SpeakerLevel};
 
 /// Columns of a level meter.
 const METER: usize = 20;
@@ -168,33 +168,36 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
 }
 
 fn user_line(view: &View, levels: &Levels, look: Look) -> Line<'static> {
-    let state = match &levels.microphone {
-        None => "no microphone",
-        Some(microphone) if microphone.is_muted => "muted",
-        Some(microphone) if !microphone.is_open => "press space to talk",
-        Some(_) if view.user_speaks => "speaking",
-        Some(_) => "listening",
-    };
-    let level = levels
-        .microphone
-        .as_ref()
-        .map_or(0.0, |microphone| microphone.level);
+    let state = levels.microphone.map_or("no microphone", |microphone| {
+        user_state(microphone, view.user_speaks)
+    });
+    let level = levels.microphone.unwrap_or_default().level;
     let words = in_one_line(&last_of(&view.user_words, 200), 200);
     let mut spans = voice("you", level, state, view.user_speaks, look);
     spans.push(Span::raw(words).italic());
     Line::from(spans)
 }
 
+fn user_state(microphone: MicrophoneLevel, speaks: bool) -> &'static str {
+    match microphone {
+        MicrophoneLevel { is_muted: true, .. } => "muted",
+        MicrophoneLevel { is_open: true, .. } if speaks => "speaking",
+        MicrophoneLevel { is_open: true, .. } => "listening",
+        MicrophoneLevel { has_key: true, .. } => "press space to talk",
+        // The gate is shut: what is heard may be the assistant.
+        MicrophoneLevel { .. } => "waiting",
+    }
+}
+
 fn assistant_line(view: &View, levels: &Levels, look: Look) -> Line<'static> {
-    let (level, plays) = levels
-        .speaker
-        .map_or((0.0, false), |speaker| (speaker.level, speaker.plays));
-    let state = match (plays, view.answers) {
+    let SpeakerLevel { level, is_sounding } = levels.speaker.unwrap_or_default();
+    let state = match (is_sounding, view.answers) {
         (true, _) => "speaking",
         (false, true) => "answering",
         (false, false) => "",
     };
-    Line::from(voice(&in_one_line(&view.agent, 12), level, state, plays, look))
+    let who = in_one_line(&view.agent, 12);
+    Line::from(voice(&who, level, state, is_sounding, look))
 }
 
 fn voice(who: &str, level: f32, state: &str, is_active: bool, look: Look) -> Vec<Span<'static>> {
@@ -250,7 +253,7 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, view: &View, levels: &Levels) 
         return;
     }
     let talk = match &levels.microphone {
-        Some(microphone) if microphone.is_push_to_talk => "space talk · ",
+        Some(microphone) if microphone.has_key => "space talk · ",
         _ => "",
     };
     let keys = format!(" {talk}m mute · i interrupt · t type · a agent · ? help · q quit");
@@ -298,7 +301,6 @@ mod tests {
     use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
     use super::*;
-    use crate::cli::screen::sound::{MicrophoneLevel, SpeakerLevel};
 
     const LOOK: Look = Look {
         glyphs: Glyphs::UNICODE,
@@ -320,7 +322,7 @@ mod tests {
             }),
             speaker: Some(SpeakerLevel {
                 level: 0.5,
-                plays: true,
+                is_sounding: true,
             }),
         }
     }

@@ -7,6 +7,7 @@ use tui_input::backend::crossterm::EventHandler;
 
 use crate::cli::slash::Slash;
 use crate::cli::turns::Input;
+use crate::cli::voice::Key;
 
 /// Lines that a page key moves the conversation by.
 const PAGE: usize = 10;
@@ -32,6 +33,8 @@ pub struct View {
     pub below: usize,
     /// Calls that wait for approval.
     waiting: Vec<String>,
+    /// The key to talk is down, or counts as such.
+    talks: bool,
 }
 
 /// What keys are for.
@@ -49,21 +52,12 @@ pub enum Mode {
 }
 
 /// What a key asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Wish {
     /// Something that the conversation does.
     Of(Input),
-    /// The microphone is to be muted, or to be heard again.
-    Mute,
-    /// The key to talk went down, or up.
-    Talk(Press),
-}
-
-/// What became of the key to talk. Most terminals tell only that it went down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Press {
-    Down,
-    Up,
+    /// Something that is done to the microphone.
+    Press(Key),
 }
 
 impl View {
@@ -78,6 +72,7 @@ impl View {
             mode: Mode::default(),
             below: 0,
             waiting: Vec::new(),
+            talks: false,
         }
     }
 
@@ -121,8 +116,8 @@ impl View {
     /// Does what a key asks for, as far as it is about the screen; tells the rest.
     pub fn key(&mut self, key: KeyEvent) -> Option<Wish> {
         if key.kind == KeyEventKind::Release {
-            let talks = key.code == KeyCode::Char(' ') && matches!(self.mode, Mode::Keys);
-            return talks.then_some(Wish::Talk(Press::Up));
+            let is_space = key.code == KeyCode::Char(' ');
+            return (is_space && std::mem::take(&mut self.talks)).then_some(Wish::Press(Key::Up));
         }
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             match key.code {
@@ -185,8 +180,8 @@ impl View {
 
     fn command(&mut self, key: KeyEvent) -> Option<Wish> {
         match key.code {
-            KeyCode::Char(' ') if key.kind == KeyEventKind::Press => return Some(Wish::Talk(Press::Down)),
-            KeyCode::Char('m') => return Some(Wish::Mute),
+            KeyCode::Char(' ') if key.kind == KeyEventKind::Press => return Some(self.talk()),
+            KeyCode::Char('m') => return Some(Wish::Press(Key::Mute)),
             KeyCode::Char('i') | KeyCode::Esc => return Some(Wish::Of(Input::Slash(Slash::Interrupt))),
             KeyCode::Char('q') => return Some(Wish::Of(Input::Slash(Slash::Quit))),
             KeyCode::Char('t') | KeyCode::Enter => self.mode = Mode::Typing(Line::default()),
@@ -200,6 +195,12 @@ impl View {
             _ => {}
         }
         None
+    }
+
+    /// Most terminals don't tell when a key is let go of; there every other press does that.
+    fn talk(&mut self) -> Wish {
+        self.talks = !self.talks;
+        Wish::Press(if self.talks { Key::Down } else { Key::Up })
     }
 }
 
@@ -215,13 +216,22 @@ mod tests {
         )
     }
 
-    fn press(view: &mut View, keys: &[KeyCode]) -> Vec<Wish> {
-        keys.iter()
-            .filter_map(|code| view.key(KeyEvent::new(*code, KeyModifiers::NONE)))
-            .collect()
+    /// What these keys ask for.
+    fn press(view: &mut View, keys: &[KeyCode]) -> Vec<String> {
+        let wishes = keys
+            .iter()
+            .filter_map(|code| view.key(KeyEvent::new(*code, KeyModifiers::NONE)));
+        wishes.map(|wish| shown(&wish)).collect()
     }
 
-    fn write(view: &mut View, text: &str) -> Vec<Wish> {
+    fn shown(wish: &Wish) -> String {
+        match wish {
+            Wish::Of(input) => format!("{input:?}"),
+            Wish::Press(key) => format!("{key:?}"),
+        }
+    }
+
+    fn write(view: &mut View, text: &str) -> Vec<String> {
         let keys: Vec<_> = text.chars().map(KeyCode::Char).collect();
         press(view, &keys)
     }
@@ -229,25 +239,21 @@ mod tests {
     #[test]
     fn letters_are_commands_until_a_line_is_typed() {
         let mut view = view();
-        assert_eq!(write(&mut view, "m"), [Wish::Mute]);
-        assert_eq!(write(&mut view, "i"), [Wish::Of(Input::Slash(Slash::Interrupt))]);
-        assert_eq!(write(&mut view, "thi mq"), []);
+        assert_eq!(write(&mut view, "m"), ["Mute"]);
+        assert_eq!(write(&mut view, "i"), ["Slash(Interrupt)"]);
+        assert!(write(&mut view, "thi mq").is_empty());
         let said = press(&mut view, &[KeyCode::Backspace, KeyCode::Enter]);
-        assert_eq!(said, [Wish::Of(Input::Message("hi m".into()))]);
-        assert_eq!(write(&mut view, "q"), [Wish::Of(Input::Slash(Slash::Quit))]);
+        assert_eq!(said, [r#"Message("hi m")"#]);
+        assert_eq!(write(&mut view, "q"), ["Slash(Quit)"]);
     }
 
     #[test]
     fn a_slash_begins_a_command_as_at_the_prompt() {
         let mut view = view();
-        assert_eq!(write(&mut view, "/history"), []);
-        assert_eq!(
-            press(&mut view, &[KeyCode::Enter]),
-            [Wish::Of(Input::Slash(Slash::History))]
-        );
-        assert_eq!(
-            press(&mut view, &[KeyCode::Enter, KeyCode::Enter]),
-            [],
+        assert!(write(&mut view, "/history").is_empty());
+        assert_eq!(press(&mut view, &[KeyCode::Enter]), ["Slash(History)"]);
+        assert!(
+            press(&mut view, &[KeyCode::Enter, KeyCode::Enter]).is_empty(),
             "nothing was typed"
         );
     }
@@ -255,7 +261,7 @@ mod tests {
     #[test]
     fn an_agent_is_chosen_from_the_list() {
         let mut view = view();
-        let wish = |name: &str| [Wish::Of(Input::Slash(Slash::Agent(Some(name.into()))))];
+        let wish = |name: &str| [format!("Slash(Agent(Some({name:?})))")];
         let a = KeyCode::Char('a');
         assert_eq!(
             press(&mut view, &[a, KeyCode::Down, KeyCode::Down, KeyCode::Enter]),
@@ -265,7 +271,7 @@ mod tests {
             press(&mut view, &[a, KeyCode::Up, KeyCode::Up, KeyCode::Enter]),
             wish("Triage")
         );
-        assert_eq!(press(&mut view, &[a, KeyCode::Esc, KeyCode::Down]), []);
+        assert!(press(&mut view, &[a, KeyCode::Esc, KeyCode::Down]).is_empty());
     }
 
     #[test]
@@ -273,12 +279,16 @@ mod tests {
         let mut view = view();
         let space = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
         let with = |kind| KeyEvent { kind, ..space };
-        assert_eq!(view.key(space), Some(Wish::Talk(Press::Down)));
-        assert_eq!(view.key(with(KeyEventKind::Repeat)), None);
-        assert_eq!(view.key(with(KeyEventKind::Release)), Some(Wish::Talk(Press::Up)));
+        let mut feed = |kind| view.key(with(kind)).map(|wish| shown(&wish));
+        let [press, repeat, release] = [KeyEventKind::Press, KeyEventKind::Repeat, KeyEventKind::Release];
+        let told = [press, repeat, release].map(&mut feed);
+        assert_eq!(told, [Some("Down".into()), None, Some("Up".into())]);
+        let untold = [press, press, press].map(&mut feed);
+        assert_eq!(untold, ["Down", "Up", "Down"].map(|key| Some(key.to_owned())));
+        assert_eq!(feed(release), Some("Up".into()));
         write(&mut view, "t");
-        assert_eq!(view.key(space), None);
-        assert_eq!(view.key(with(KeyEventKind::Release)), None);
+        assert!(view.key(space).is_none());
+        assert!(view.key(with(release)).is_none());
     }
 
     #[test]
@@ -287,8 +297,9 @@ mod tests {
             let mut view = view();
             write(&mut view, mode);
             let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
-            assert_eq!(view.key(control('c')), Some(Wish::Of(Input::Interrupt)), "{mode}");
-            assert_eq!(view.key(control('d')), Some(Wish::Of(Input::End)), "{mode}");
+            let mut feed = |c| view.key(control(c)).map(|wish| shown(&wish));
+            assert_eq!(feed('c'), Some("Interrupt".into()), "{mode}");
+            assert_eq!(feed('d'), Some("End".into()), "{mode}");
         }
     }
 
@@ -304,10 +315,7 @@ mod tests {
         });
         assert!(view.is_asked());
         write(&mut view, "o");
-        assert_eq!(
-            press(&mut view, &[KeyCode::Enter]),
-            [Wish::Of(Input::Message("o".into()))]
-        );
+        assert_eq!(press(&mut view, &[KeyCode::Enter]), [r#"Message("o")"#]);
         view.event(&SessionEvent::ToolStart {
             agent: text("Billing"),
             tool: text("refund"),
