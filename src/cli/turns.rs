@@ -112,6 +112,11 @@ impl Turns {
         }
     }
 
+    /// Whether the person sees nothing of what they typed unless it is shown, and is told elsewhere what they can do.
+    pub fn have_a_screen(&self) -> bool {
+        matches!(self, Self::Screen(_))
+    }
+
     /// Whether there are turns that were surely not taken yet.
     pub fn are_left(&self) -> bool {
         matches!(self, Self::Given { left, .. } if !left.is_empty())

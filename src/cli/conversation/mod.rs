@@ -272,7 +272,7 @@ impl Conversation {
     }
 
     fn begin(&mut self) {
-        if self.turns.are_typed() {
+        if self.turns.are_typed() && !self.turns.have_a_screen() {
             let hint = "Say something, or /help. Ctrl-C stops an answer, Ctrl-D ends the run.";
             self.printer.note(&self.printer.paint().dim(hint));
         }
@@ -339,7 +339,7 @@ impl Conversation {
     }
 
     async fn say(&mut self, message: String) {
-        if !self.turns.are_typed() {
+        if !self.turns.are_typed() || self.turns.have_a_screen() {
             self.renderer.message(&message, &self.printer);
         }
         self.interrupted = false;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use anstream::adapter::strip_str;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -97,6 +98,7 @@ fn draw_conversation(frame: &mut Frame<'_>, area: Rect, view: &mut View, tail: &
     let lines = tail.read(|lines| {
         let mut rows = VecDeque::new();
         for line in lines.rev() {
+            let line = &strip_str(line).to_string();
             for row in wrapped(line, width).into_iter().rev() {
                 rows.push_front((row, tone(line, look)));
             }
@@ -329,6 +331,7 @@ mod tests {
 
     fn conversation() -> Tail {
         let tail = Tail::default();
+        tail.push("\x1b[2mTriage on gpt-realtime-2.1\x1b[0m\n");
         tail.push("> What is the weather in Rome?\n  tool get_weather {\"city\":\"Rome\"}\n");
         tail.push("It is sunny in Rome, and it will stay so for the rest of the week, as far as anybody can tell.\n");
         tail

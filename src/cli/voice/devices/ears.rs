@@ -41,8 +41,12 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    pub(super) fn level(&self) -> MicrophoneLevel {
-        self.state.borrow().level
+    /// How loud it is; none once it is lost.
+    pub(super) fn level(&self) -> Option<MicrophoneLevel> {
+        self.state
+            .has_changed()
+            .is_ok()
+            .then(|| self.state.borrow().level)
     }
 
     /// When the task is that far behind, the press is lost, which the person sees.

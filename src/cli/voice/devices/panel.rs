@@ -51,7 +51,7 @@ impl Panel {
     /// How loud it is right now.
     pub fn levels(&self) -> Levels {
         Levels {
-            microphone: self.ears.as_ref().map(Switch::level),
+            microphone: self.ears.as_ref().and_then(Switch::level),
             speaker: self.mouth.as_ref().map(|mouth| SpeakerLevel {
                 level: mouth.loudness(),
                 is_sounding: mouth.is_sounding(),
