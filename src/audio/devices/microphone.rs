@@ -8,7 +8,7 @@ use super::capture::{Capture, Chunk};
 use super::health::Health;
 use super::list::find;
 use super::ring::{Reader, ring};
-use super::stream::{Opening, configs};
+use super::stream::{Opening, Running, configs};
 use super::{DeviceError, Direction};
 use crate::protocol::AudioFormat;
 
@@ -27,7 +27,7 @@ pub struct Microphone {
     /// Samples of the device that had no room.
     dropped: Arc<AtomicU64>,
     /// Hears as long as it is here.
-    _stream: cpal::Stream,
+    _stream: Running,
 }
 
 impl Microphone {
@@ -52,7 +52,7 @@ impl Microphone {
         for stream in configs(&config) {
             let capture = Capture::new(rate, format).map_err(|error| unusable(error.to_string()))?;
             let (mut writer, reader) = ring(rate as usize * WAITING_SECONDS);
-            let (health, dropped) = (Arc::<Health>::default(), Arc::<AtomicU64>::default());
+            let (health, dropped) = (Arc::new(Health::new()), Arc::<AtomicU64>::default());
             let opening = Opening {
                 device: &device,
                 config: stream,

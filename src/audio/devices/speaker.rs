@@ -7,7 +7,7 @@ use super::health::Health;
 use super::list::find;
 use super::player::{Played, Player};
 use super::playout::Orders;
-use super::stream::{Opening, configs};
+use super::stream::{Opening, Running, configs};
 use super::{DeviceError, Direction};
 use crate::protocol::{AudioFormat, Id};
 
@@ -20,7 +20,7 @@ pub struct Speaker {
     player: Player,
     health: Arc<Health>,
     /// Plays as long as it is here.
-    _stream: cpal::Stream,
+    _stream: Running,
 }
 
 /// Tells how loud a speaker is, from any thread. Cheap to clone.
@@ -55,7 +55,7 @@ impl Speaker {
         for stream in configs(&config) {
             let (player, mut output) =
                 Player::new(format, config.sample_rate()).map_err(|error| unusable(error.to_string()))?;
-            let health = Arc::default();
+            let health = Arc::new(Health::new());
             let opening = Opening {
                 device: &device,
                 config: stream,

@@ -1,6 +1,7 @@
 //! Streams of samples to and from a device, whatever kind of samples it has.
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
@@ -15,6 +16,8 @@ use super::health::Health;
 const PERIOD_MS: u32 = 20;
 /// How long a device may take to open, where its system has such a limit.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
+/// How long a device may take to end its stream.
+const END_LIMIT: Duration = Duration::from_secs(1);
 /// Samples of one channel that are made at once.
 const PIECE: usize = 1_024;
 
@@ -24,6 +27,33 @@ pub(super) struct Opening<'a> {
     pub(super) config: StreamConfig,
     pub(super) samples: SampleFormat,
     pub(super) health: &'a Arc<Health>,
+}
+
+/// A stream that goes on until it is dropped.
+pub(super) struct Running(Option<Stream>);
+
+impl Running {
+    fn start(stream: Stream) -> Result<Self, cpal::Error> {
+        stream.play()?;
+        Ok(Self(Some(stream)))
+    }
+}
+
+/// Sound systems that went down may never let go of a stream (libpulse waits for a lock of a server that was killed), so
+/// it is ended elsewhere, and waited for only so long.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let stream = self.0.take();
+        let (done, wait) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("device-end".into());
+        let ending = thread.spawn(move || {
+            drop(stream);
+            let _ = done.send(());
+        });
+        if ending.is_ok() {
+            let _ = wait.recv_timeout(END_LIMIT);
+        }
+    }
 }
 
 /// Ways to open a device: with the short blocks that a conversation needs, else with its own.
@@ -45,7 +75,7 @@ impl Opening<'_> {
     pub(super) fn input(
         &self,
         take: impl FnMut(&mut dyn Iterator<Item = f32>) + Send + 'static,
-    ) -> Result<Stream, cpal::Error> {
+    ) -> Result<Running, cpal::Error> {
         let stream = match self.samples {
             SampleFormat::I8 => self.input_of::<i8>(take),
             SampleFormat::I16 => self.input_of::<i16>(take),
@@ -56,8 +86,7 @@ impl Opening<'_> {
             // A device that has none of these refuses it.
             _ => self.input_of::<f32>(take),
         }?;
-        stream.play()?;
-        Ok(stream)
+        Running::start(stream)
     }
 
     fn input_of<T>(
@@ -73,10 +102,13 @@ impl Opening<'_> {
             let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
             sum / channels as f32
         };
-        let health = Arc::clone(self.health);
+        let (health, working) = (Arc::clone(self.health), Arc::clone(self.health));
         self.device.build_input_stream(
             self.config,
-            move |samples: &[T], _: &_| take(&mut samples.chunks_exact(channels).map(mean)),
+            move |samples: &[T], _: &_| {
+                working.on_sound();
+                take(&mut samples.chunks_exact(channels).map(mean));
+            },
             move |error| health.on_error(&error),
             Some(OPEN_LIMIT),
         )
@@ -87,7 +119,7 @@ impl Opening<'_> {
     pub(super) fn output(
         &self,
         fill: impl FnMut(&mut [f32], Instant) + Send + 'static,
-    ) -> Result<Stream, cpal::Error> {
+    ) -> Result<Running, cpal::Error> {
         let stream = match self.samples {
             SampleFormat::I8 => self.output_of::<i8>(fill),
             SampleFormat::I16 => self.output_of::<i16>(fill),
@@ -98,8 +130,7 @@ impl Opening<'_> {
             // A device that has none of these refuses it.
             _ => self.output_of::<f32>(fill),
         }?;
-        stream.play()?;
-        Ok(stream)
+        Running::start(stream)
     }
 
     fn output_of<T>(
@@ -112,10 +143,11 @@ impl Opening<'_> {
         let channels = usize::from(self.config.channels.max(1));
         let rate = self.config.sample_rate.max(1);
         let mut piece = [0.0; PIECE];
-        let health = Arc::clone(self.health);
+        let (health, working) = (Arc::clone(self.health), Arc::clone(self.health));
         self.device.build_output_stream(
             self.config,
             move |samples: &mut [T], info: &OutputCallbackInfo| {
+                working.on_sound();
                 let mut at = Instant::now() + delay(info);
                 for frames in samples.chunks_mut(PIECE * channels) {
                     let count = frames.len() / channels;
