@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use realtime_run::audio::{Channels, Resampler, WavWriter, to_f32, to_i16};
 
@@ -89,7 +90,7 @@ pub struct Stereo {
 /// One side on its way to the rate of the file.
 #[derive(Debug)]
 struct Side {
-    rate: usize,
+    rate: f64,
     resampler: Resampler,
     ready: Vec<f32>,
 }
@@ -100,7 +101,7 @@ impl Stereo {
         let rate = user_rate.max(assistant_rate);
         let side = |from: u32| {
             io::Result::Ok(Side {
-                rate: from as usize,
+                rate: from.into(),
                 resampler: Resampler::new(from, rate).map_err(io::Error::other)?,
                 ready: Vec::new(),
             })
@@ -113,8 +114,8 @@ impl Stereo {
     }
 
     pub fn second(&mut self, second: &Second) {
-        self.left.push(&second.user);
-        self.right.push(&second.assistant);
+        self.left.push(&second.user, second.length);
+        self.right.push(&second.assistant, second.length);
         self.write();
     }
 
@@ -142,10 +143,11 @@ impl Stereo {
 }
 
 impl Side {
-    /// A second, the end of which may be silence.
-    fn push(&mut self, samples: &[i16]) {
+    /// Sound of this length, the end of which may be silence.
+    fn push(&mut self, samples: &[i16], length: Duration) {
         let mut second: Vec<f32> = samples.iter().copied().map(to_f32).collect();
-        second.resize(self.rate, 0.0);
+        let samples = (length.as_secs_f64() * self.rate).round() as usize;
+        second.resize(samples, 0.0);
         self.resampler.push(&second, &mut self.ready);
     }
 }

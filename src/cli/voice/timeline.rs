@@ -10,8 +10,10 @@ use realtime_run::protocol::Id;
 
 /// How late an interruption may come after the moment that it is about.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// What chunks that are sent in their own time may be late; no pause is heard in it.
-const JITTER: Duration = Duration::from_millis(100);
+/// A shorter pause between chunks is none: they are late.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How late a chunk may be for the next to be not faster than it sounds.
+const LATE: Duration = Duration::from_millis(20);
 /// Parts of answers of which the length is known; the oldest has long been heard when there are more.
 const MOST_PARTS: usize = 64;
 
@@ -42,6 +44,8 @@ pub struct Part {
 /// A second of both sides, each at its own rate; without silence behind the last sound.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Second {
+    /// How long it is: less only at the end.
+    pub length: Duration,
     pub user: Vec<i16>,
     pub assistant: Vec<i16>,
     /// The answers in it without the pauses, and the turns in which they came.
@@ -85,13 +89,13 @@ impl Timeline {
         // A microphone's chunks are sent when they have sounded; one that is longer than a second is none.
         let length = (samples.len() as u64).min(lane.rate.into());
         let begins = lane.at(now + self.ahead).saturating_sub(length);
-        let place = match begins > lane.end + lane.at(JITTER) {
+        let place = match begins > lane.end + lane.at(PAUSE) {
             true => begins,
             false => lane.end,
         };
         lane.push(place, 0, samples, ());
         let end = lane.time(lane.end);
-        if end > now + self.ahead + JITTER {
+        if end > now + self.ahead + LATE {
             self.ahead = end - now;
         }
     }
@@ -153,23 +157,25 @@ impl Timeline {
     /// The next second that nothing changes any more, if there is one.
     pub fn settle(&mut self, now: Duration) -> Option<Second> {
         let past = (now + self.ahead).saturating_sub(SETTLED_AFTER);
-        (past.as_secs() > self.settled).then(|| self.second())
+        (past.as_secs() > self.settled).then(|| self.second(Duration::from_secs(1)))
     }
 
     /// The next second at the end, when nothing more comes.
     pub fn rest(&mut self) -> Option<Second> {
         let end = self.user.time(self.user.end);
         let end = end.max(self.assistant.time(self.assistant.end));
-        (end > Duration::from_secs(self.settled)).then(|| self.second())
+        let length = end.saturating_sub(Duration::from_secs(self.settled));
+        (!length.is_zero()).then(|| self.second(length.min(Duration::from_secs(1))))
     }
 
-    fn second(&mut self) -> Second {
+    fn second(&mut self, length: Duration) -> Second {
         let from = self.settled;
         self.settled += 1;
         let (user, _) = self.user.second(from);
         let (assistant, pieces) = self.assistant.second(from);
         let answers = pieces.into_iter().map(|piece| (piece.of.turn, piece.samples));
         Second {
+            length,
             user,
             assistant,
             answers: answers.collect(),
@@ -344,7 +350,8 @@ mod tests {
         let [user, assistant] = all(timeline);
         assert_eq!(user[0], (0, 1, 2_000));
         assert_eq!(assistant, [(2_010, 2, 500)]);
-        assert!(user[1].0.abs_diff(2_510) <= 200 && user[1].2 == 200, "{user:?}");
+        // The end of what is sent at once is when it was sent, as that of a microphone's chunk.
+        assert_eq!(user[1], (2_320, 3, 200));
     }
 
     #[test]
@@ -379,7 +386,7 @@ mod tests {
         let mut timeline = timeline();
         let mut seconds = 0;
         while let Some(second) = timeline.settle(ms(3_600_000)) {
-            assert_eq!(second, Second::default());
+            assert!(second.user.is_empty() && second.assistant.is_empty());
             seconds += 1;
         }
         assert_eq!(seconds, 3_598);
