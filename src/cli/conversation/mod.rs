@@ -24,6 +24,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
+use super::voice::Ear;
 use sound::Progress;
 pub use sound::Voice;
 
@@ -57,6 +58,8 @@ pub struct Conversation {
     turn_until: Option<Instant>,
     /// What spoken turns need; none where turns are written.
     voice: Option<Voice>,
+    /// Takes note of what sounds.
+    ear: Ear,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -113,6 +116,7 @@ impl Conversation {
             limits,
             turn_until: None,
             voice: None,
+            ear: Ear::default(),
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -129,6 +133,12 @@ impl Conversation {
     /// With turns that are spoken.
     pub fn with_voice(mut self, voice: Option<Voice>) -> Self {
         self.voice = voice;
+        self
+    }
+
+    /// With someone who takes note of what sounds.
+    pub fn with_ear(mut self, ear: Ear) -> Self {
+        self.ear = ear;
         self
     }
 
@@ -222,6 +232,7 @@ impl Conversation {
 
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
+        self.ear.event(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -316,6 +327,7 @@ impl Conversation {
         if !self.turns.are_typed() {
             self.renderer.message(&message, &self.printer);
         }
+        self.ear.turn(false);
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
@@ -352,10 +364,12 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        let ear = &self.ear;
         // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
             while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
+                ear.event(&event);
             }
         };
         let end = async { tokio::join!(handle.close(), last_events) };

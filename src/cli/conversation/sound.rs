@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Conversation, Limits, until};
 use crate::cli::args::Pace;
 use crate::cli::exit::ExitStatus;
-use crate::cli::voice::{Cue, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
+use crate::cli::voice::{Cue, Ear, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
 
 /// What a conversation with spoken turns has beside one in writing.
 #[derive(Debug)]
@@ -43,9 +43,10 @@ impl Voice {
         (input, output): (AudioFormat, AudioFormat),
         ending: TurnEnding,
         limits: &Limits,
+        ear: Ear,
     ) -> Self {
         Self {
-            sender: Sender::new(session, input, limits.turn),
+            sender: Sender::new(session, input, limits.turn, ear),
             ending,
             playout: Playout::new(output),
             format: input,
@@ -94,6 +95,7 @@ impl Conversation {
         self.renderer.sound(cue.name(), &self.printer);
         tracing::info!(name = cue.name(), "a turn is spoken");
         let pace = cue.pace();
+        self.ear.turn(pace == Pace::Fast);
         match cue.start() {
             Ok(source) => voice.sender.start(source),
             Err(error) => {
