@@ -239,6 +239,47 @@ fn a_file_in_which_nobody_speaks_is_told_of() {
 }
 
 #[test]
+fn what_is_too_short_for_a_turn_is_told_of() {
+    let sounds = Sounds::new();
+    let file = sounds.tone("click.wav", 80);
+    let outcome = agent("\"none\"").run(["--simulate", "--audio-in", &file]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("100 ms at least"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_server_that_takes_no_sound_is_not_awaited_for_ever() {
+    let sounds = Sounds::new();
+    let file = sounds.tone("long.wav", 300_000);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = FakeServer::start(move |event| {
+        if event["type"] == "input_audio_buffer.append" {
+            // Reads nothing more, until the test is over.
+            let _ = held.lock().unwrap().recv();
+        }
+        vec![]
+    });
+    let outcome = quick().run([
+        "--url",
+        &server.url(),
+        "--audio-in",
+        &file,
+        "--audio-pace",
+        "fast",
+        "--turn-timeout",
+        "500ms",
+    ]);
+    drop(hold);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("took no sound for 500 ms"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn a_session_that_ends_while_sound_is_sent_ends_the_run() {
     let sounds = Sounds::new();
     let file = sounds.tone("long.wav", 60_000);

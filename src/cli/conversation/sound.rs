@@ -19,11 +19,13 @@ pub struct Voice {
     playout: Playout,
     /// The user's input format.
     format: AudioFormat,
-    /// The turn that is being spoken, and at which pace.
-    speaking: Option<(SpokenTurn, Pace)>,
+    speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
 }
+
+/// The least that can be committed, in milliseconds (protocol.md section 1.5).
+const LEAST_MS: u64 = 100;
 
 /// How a turn that is being spoken goes on by itself.
 pub(super) enum Progress {
@@ -59,9 +61,7 @@ impl Voice {
 
     /// Whether the server has heard the end of speech and has not begun to answer.
     pub(super) fn is_answer_due(&self) -> bool {
-        self.speaking
-            .as_ref()
-            .is_some_and(|(turn, _)| turn.is_answer_due())
+        self.speaking.as_ref().is_some_and(SpokenTurn::is_answer_due)
     }
 
     /// When the user has heard the answer, and so can speak again; none for at once.
@@ -71,7 +71,7 @@ impl Voice {
 
     /// Waits until the turn that is being spoken goes on. Dropping the future loses nothing.
     pub(super) async fn progress(&mut self) -> Progress {
-        let Some((turn, _)) = &self.speaking else {
+        let Some(turn) = &self.speaking else {
             return std::future::pending().await;
         };
         loop {
@@ -103,7 +103,7 @@ impl Conversation {
                 return Some(ExitStatus::Failure);
             }
         }
-        voice.speaking = Some((SpokenTurn::begin(), pace));
+        voice.speaking = Some(SpokenTurn::begin(voice.sender.sent_ms()));
         voice.pace = pace;
         self.has_spoken = true;
         self.told = None;
@@ -114,7 +114,7 @@ impl Conversation {
     pub(super) async fn on_sound_event(&mut self, event: &SessionEvent) {
         let Some(voice) = &mut self.voice else { return };
         voice.playout.note(event, Instant::now());
-        let Some((turn, _)) = &mut voice.speaking else {
+        let Some(turn) = &mut voice.speaking else {
             return;
         };
         turn.note(event);
@@ -139,7 +139,7 @@ impl Conversation {
     /// The turn that is being spoken went on by itself.
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Option<ExitStatus> {
         match progress {
-            Progress::Sent(Ok(())) => self.on_sent().await,
+            Progress::Sent(Ok(())) => return self.on_sent().await,
             Progress::Sent(Err(NotSent::Unreadable(why))) => {
                 self.printer.error(&why, None);
                 return Some(ExitStatus::Usage);
@@ -157,21 +157,26 @@ impl Conversation {
     }
 
     /// A source is sent to its end.
-    async fn on_sent(&mut self) {
-        let Some(voice) = &mut self.voice else { return };
-        let Some((turn, pace)) = &mut voice.speaking else {
-            return;
-        };
-        let now = Instant::now();
+    async fn on_sent(&mut self) -> Option<ExitStatus> {
+        let voice = self.voice.as_mut()?;
+        let turn = voice.speaking.as_mut()?;
+        let (now, sent_ms) = (Instant::now(), voice.sender.sent_ms());
         match voice.ending {
             TurnEnding::Silence { length, .. } if turn.is_sounding() => {
-                turn.sound_sent(voice.sender.sent_ms());
+                turn.sound_sent(sent_ms);
                 if !turn.needs_no_silence() {
-                    return voice.sender.start(Source::silence(length, voice.format, *pace));
+                    let silence = Source::silence(length, voice.format, voice.pace);
+                    voice.sender.start(silence);
+                    return None;
                 }
                 turn.silence_sent(now);
             }
             TurnEnding::Silence { .. } => turn.silence_sent(now),
+            TurnEnding::Commit if turn.length_ms(sent_ms) < LEAST_MS => {
+                let message = format!("the sound is too short: a turn has {LEAST_MS} ms at least");
+                self.printer.error(&message, None);
+                return Some(ExitStatus::Usage);
+            }
             TurnEnding::Commit => {
                 turn.committed(now);
                 // If the session is over, an event tells it.
@@ -179,6 +184,7 @@ impl Conversation {
             }
         }
         self.await_answer();
+        None
     }
 
     fn end_spoken_turn(&mut self) {
