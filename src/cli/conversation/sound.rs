@@ -1,7 +1,7 @@
 //! Turns that are spoken: how they begin, what ends them, and what comes of it.
 
 use bytes::Bytes;
-use realtime_run::protocol::AudioFormat;
+use realtime_run::protocol::{AudioFormat, Id};
 use realtime_run::session::{SessionEvent, SessionHandle};
 use serde_json::json;
 use tokio::time::Instant;
@@ -22,6 +22,9 @@ pub struct Voice {
     speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
+    /// Whether what comes counts as heard, and the part that came last with its bytes.
+    hears_at_once: bool,
+    heard: Option<(Id, u32, u64)>,
 }
 
 /// The least that can be committed, in milliseconds (protocol.md section 1.5).
@@ -52,6 +55,8 @@ impl Voice {
             format: input,
             speaking: None,
             pace: Pace::Fast,
+            hears_at_once: false,
+            heard: None,
         }
     }
 
@@ -67,6 +72,25 @@ impl Voice {
     /// When the user has heard the answer, and so can speak again; none for at once.
     pub(super) fn heard_at(&self) -> Option<Instant> {
         self.playout.until().filter(|_| self.pace == Pace::Realtime)
+    }
+
+    /// The part that an event brings sound of, and its bytes up to now, if they count as heard.
+    fn heard(&mut self, event: &SessionEvent) -> Option<(&str, u32, u64)> {
+        let SessionEvent::Audio {
+            item_id,
+            content_index,
+            audio,
+        } = event
+        else {
+            return None;
+        };
+        let before = match self.heard.take() {
+            Some((item, index, bytes)) if item == *item_id && index == *content_index => bytes,
+            _ => 0,
+        };
+        let bytes = before + audio.len() as u64;
+        let (item_id, ..) = self.heard.insert((item_id.clone(), *content_index, bytes));
+        self.hears_at_once.then_some((&*item_id, *content_index, bytes))
     }
 
     /// Waits until the turn that is being spoken goes on. Dropping the future loses nothing.
@@ -95,6 +119,9 @@ impl Conversation {
         self.renderer.sound(cue.name(), &self.printer);
         tracing::info!(name = cue.name(), "a turn is spoken");
         let pace = cue.pace();
+        // Files that are said as fast as they can be leave nobody time to listen. Without this each would cut off the
+        // answer to the one before.
+        voice.hears_at_once |= pace == Pace::Fast && !cue.is_stdin();
         self.ear.turn(pace == Pace::Fast);
         match cue.start() {
             Ok(source) => voice.sender.start(source),
@@ -114,6 +141,11 @@ impl Conversation {
     pub(super) async fn on_sound_event(&mut self, event: &SessionEvent) {
         let Some(voice) = &mut self.voice else { return };
         voice.playout.note(event, Instant::now());
+        if let Some((item_id, content_index, bytes)) = voice.heard(event) {
+            // If the session is over, an event tells it.
+            let played = self.session.report_played(item_id, content_index, bytes);
+            let _ = played.await;
+        }
         let Some(turn) = &mut voice.speaking else {
             return;
         };

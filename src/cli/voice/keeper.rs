@@ -75,9 +75,7 @@ impl Keeper {
         match what {
             Sound::Begin => self.began = Some(at),
             Sound::Turn { fast } => {
-                if fast {
-                    self.timeline.hear_out(now);
-                }
+                self.timeline.turn(fast, now);
                 turns.into_iter().for_each(TurnFiles::begin);
             }
             Sound::User(bytes) => {

@@ -28,6 +28,9 @@ pub struct Timeline {
     parts: VecDeque<(Part, u64)>,
     /// How much later it is than by the clock.
     ahead: Duration,
+    /// The turn is sent faster than it sounds: where it begins is known, and from there on nothing is a pause.
+    is_fast: bool,
+    has_begun: bool,
     /// Seconds that are settled.
     settled: u64,
 }
@@ -79,6 +82,8 @@ impl Timeline {
             assistant: Lane::new(assistant_rate),
             parts: VecDeque::new(),
             ahead: Duration::ZERO,
+            is_fast: false,
+            has_begun: false,
             settled: 0,
         }
     }
@@ -89,7 +94,9 @@ impl Timeline {
         // A microphone's chunks are sent when they have sounded; one that is longer than a second is none.
         let length = (samples.len() as u64).min(lane.rate.into());
         let begins = lane.at(now + self.ahead).saturating_sub(length);
-        let place = match begins > lane.end + lane.at(PAUSE) {
+        let goes_on = self.is_fast && self.has_begun;
+        self.has_begun = true;
+        let place = match !goes_on && begins > lane.end + lane.at(PAUSE) {
             true => begins,
             false => lane.end,
         };
@@ -100,10 +107,15 @@ impl Timeline {
         }
     }
 
-    /// Lets the answers that have come be heard to their end before anything else happens.
-    pub fn hear_out(&mut self, now: Duration) {
-        let end = self.assistant.time(self.assistant.end);
-        self.ahead = self.ahead.max(end.saturating_sub(now));
+    /// The user begins to say something new. If it is sent as fast as the server takes it, the answers that have come are
+    /// heard to their end before.
+    pub fn turn(&mut self, is_fast: bool, now: Duration) {
+        self.has_begun = false;
+        self.is_fast = is_fast;
+        if is_fast {
+            let end = self.assistant.time(self.assistant.end);
+            self.ahead = self.ahead.max(end.saturating_sub(now));
+        }
     }
 
     /// Sound of an answer that has come.
@@ -341,12 +353,14 @@ mod tests {
     #[test]
     fn sound_that_is_sent_at_once_takes_its_time() {
         let mut timeline = timeline();
-        for _ in 0..100 {
-            timeline.user(vec![1; 20], ms(10));
+        timeline.turn(true, ms(0));
+        for n in 0..100 {
+            // The server is slow at first.
+            timeline.user(vec![1; 20], ms(20 + n.min(2) * 150));
         }
-        timeline.assistant(part("a"), vec![2; 500], ms(20));
-        timeline.hear_out(ms(30));
-        timeline.user(vec![3; 200], ms(40));
+        timeline.assistant(part("a"), vec![2; 500], ms(330));
+        timeline.turn(true, ms(340));
+        timeline.user(vec![3; 200], ms(350));
         let [user, assistant] = all(timeline);
         assert_eq!(user[0], (0, 1, 2_000));
         assert_eq!(assistant, [(2_010, 2, 500)]);
