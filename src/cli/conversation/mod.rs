@@ -150,7 +150,8 @@ impl Conversation {
                 break status;
             }
         };
-        // The terminal is set back before anything more is said.
+        // Nothing more is sent, and the terminal is set back before anything more is said.
+        self.voice = None;
         self.turns = Turns::messages([]);
         self.close(signals).await;
         status
