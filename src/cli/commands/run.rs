@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
+use realtime_run::protocol::AudioFormat;
 use realtime_run::session::Session;
 use realtime_run::simulator::{Options, Simulator};
 use realtime_run::transport::{Endpoint, EndpointOptions};
@@ -29,7 +30,7 @@ use crate::cli::signals::Signals;
 use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
-use crate::cli::voice::{Cue, Cues, OpenDevices, TurnEnding};
+use crate::cli::voice::{AudioOut, Cue, Cues, Ear, OpenDevices, Stdout, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -43,16 +44,25 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
     let audio = &file.agents.settings.config.audio;
-    let cues = Cue::all(&args.voice, audio.input.format.unwrap_or_default())?;
+    let formats = (
+        audio.input.format.unwrap_or_default(),
+        audio.output.format.unwrap_or_default(),
+    );
+    let cues = Cue::all(&args.voice, formats.0)?;
     let replaying = Replaying::load(&args.replay, printer)?;
     let server = Server::choose(args, replaying.as_ref())?;
     let key = trace_key(&args.server, &server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
-    let printer = if targets.has_stdout() {
+    let printer = if targets.has_stdout() || args.voice.raw_audio_out() {
         printer.clone().with_words_on_stderr()
     } else {
         printer.clone()
     };
+    let stdout = Stdout {
+        events: args.format.json,
+        traces: targets.has_stdout(),
+    };
+    let audio_out = AudioOut::start(&args.voice, formats, stdout, &printer)?;
     let recording = Recording::start(&args.record, &args.replay)?;
     let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
 
@@ -64,6 +74,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let run = Run {
         args,
         cues,
+        formats,
+        ear: audio_out.as_ref().map(|out| out.ear.clone()).unwrap_or_default(),
         limits: Limits {
             run: args
                 .turns
@@ -90,6 +102,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     if !args.format.json {
         trace.show(&printer);
     }
+    let status = audio_out.map_or(status, |out| out.finish(status, &printer));
     if let Some(recording) = recording {
         recording.finish(&printer);
     }
@@ -163,6 +176,9 @@ struct Run<'a> {
     args: &'a RunArgs,
     /// What is to be said aloud.
     cues: Cues,
+    /// The formats of the user's and the assistant's sound.
+    formats: (AudioFormat, AudioFormat),
+    ear: Ear,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -218,7 +234,7 @@ impl Run<'_> {
         } else {
             Renderer::Text(Text::new(server, self.destinations.clone()))
         };
-        let audio = agents.settings.config.audio.clone();
+        let detection = agents.settings.config.audio.input.turn_detection.clone();
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
         let endpoint_host = endpoint.host();
@@ -229,13 +245,11 @@ impl Run<'_> {
         if let Some(recording) = self.recording {
             session = session.record(recording.recorder.clone());
         }
-        let formats = (audio.input.format, audio.output.format);
-        let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
-        let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
+        let ending = TurnEnding::of(detection.as_ref());
         let devices = tokio::select! {
             biased;
             _ = signals.next() => return Ok(ExitStatus::Interrupted),
-            devices = OpenDevices::open(&self.args.devices, formats, ending) => devices?,
+            devices = OpenDevices::open(&self.args.devices, self.formats, ending) => devices?,
         };
         let opening = Instant::now();
         tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
@@ -247,9 +261,16 @@ impl Run<'_> {
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let takes_stdin = self.cues.iter().any(Cue::is_stdin);
-        let voice =
-            (!self.cues.is_empty()).then(|| Voice::new(session.handle(), formats, ending, &self.limits));
-        let devices = devices.map(|devices| devices.start(&session));
+        let voice = (!self.cues.is_empty()).then(|| {
+            Voice::new(
+                session.handle(),
+                self.formats,
+                ending,
+                &self.limits,
+                self.ear.clone(),
+            )
+        });
+        let devices = devices.map(|devices| devices.start(&session, &self.ear));
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
         let approver = Approver::choose(self.args.turns.approve, json, takes_stdin);
@@ -262,7 +283,10 @@ impl Run<'_> {
             printer,
             self.limits,
         );
-        let conversation = conversation.with_voice(voice).with_devices(devices);
+        let conversation = conversation
+            .with_voice(voice)
+            .with_ear(self.ear.clone())
+            .with_devices(devices);
         Ok(conversation.hold(signals).await)
     }
 

@@ -25,7 +25,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
-use super::voice::Devices;
+use super::voice::{Devices, Ear};
 use sound::Progress;
 pub use sound::Voice;
 
@@ -61,6 +61,8 @@ pub struct Conversation {
     voice: Option<Voice>,
     /// The microphone and the speaker.
     devices: Option<Devices>,
+    /// Takes note of what sounds.
+    ear: Ear,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -119,6 +121,7 @@ impl Conversation {
             turn_until: None,
             voice: None,
             devices: None,
+            ear: Ear::default(),
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -144,6 +147,12 @@ impl Conversation {
         self
     }
 
+    /// With someone who takes note of what sounds.
+    pub fn with_ear(mut self, ear: Ear) -> Self {
+        self.ear = ear;
+        self
+    }
+
     /// Holds it until something ends it.
     pub async fn hold(mut self, signals: &mut Signals) -> ExitStatus {
         let status = loop {
@@ -152,7 +161,8 @@ impl Conversation {
                 break status;
             }
         };
-        // The terminal is set back before anything more is said.
+        // Nothing more is sent, and the terminal is set back before anything more is said.
+        self.voice = None;
         self.turns = Turns::None;
         self.finish_sound(status, signals).await;
         self.close(signals).await;
@@ -244,6 +254,7 @@ impl Conversation {
 
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
+        self.ear.event(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -341,6 +352,7 @@ impl Conversation {
         if !self.turns.are_typed() {
             self.renderer.message(&message, &self.printer);
         }
+        self.ear.turn(false);
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
@@ -377,10 +389,12 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        let ear = &self.ear;
         // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
             while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
+                ear.event(&event);
             }
         };
         let end = async { tokio::join!(handle.close(), last_events) };

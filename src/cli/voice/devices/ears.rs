@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::mouth::Mouth;
+use crate::cli::voice::Ear;
 
 /// Presses of a key that may wait for the task.
 const WAITING: usize = 8;
@@ -40,7 +41,7 @@ impl Ears {
     pub(super) fn start(
         (microphone, intake): (Microphone, Intake),
         mouth: Option<Mouth>,
-        session: SessionHandle,
+        (session, ear): (SessionHandle, Ear),
         tasks: &mut JoinSet<Result<(), DeviceError>>,
     ) -> Self {
         let has_key = intake.has_key();
@@ -51,6 +52,7 @@ impl Ears {
             intake,
             mouth,
             session,
+            ear,
             state,
         };
         tasks.spawn(listener.run(keys));
@@ -90,6 +92,8 @@ struct Listener {
     intake: Intake,
     mouth: Option<Mouth>,
     session: SessionHandle,
+    /// Takes note of what was sent.
+    ear: Ear,
     state: watch::Sender<State>,
 }
 
@@ -124,9 +128,10 @@ impl Listener {
             return false;
         }
         for audio in passed.audio {
-            if self.session.send_audio(audio, false).await.is_err() {
+            if self.session.send_audio(audio.clone(), false).await.is_err() {
                 return false;
             }
+            self.ear.user(&audio);
         }
         self.state.send_replace(State {
             overruns: self.microphone.overruns(),
