@@ -7,12 +7,12 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::cli::wait_until;
+use crate::cli::{LIMIT, wait_until};
 
 /// Samples a second of both of its devices and of everything that is recorded or played.
 pub const RATE: u32 = 48_000;
@@ -23,6 +23,8 @@ const ALSA: &str = "/usr/share/alsa/alsa.conf";
 pub struct SoundCard {
     directory: TempDir,
     server: Child,
+    /// Keeps the microphone awake: it may sleep for two seconds before it hears anything else.
+    listener: Option<Child>,
 }
 
 /// What is to be installed, and the program by which it is told whether it is.
@@ -101,9 +103,10 @@ impl SoundCard {
             .stdout(Stdio::null())
             .stderr(log);
         at_home(&mut server, directory.path());
-        let card = Self {
+        let mut card = Self {
             server: server.spawn().unwrap(),
             directory,
+            listener: None,
         };
         wait_until("a sound card", || {
             let listed = card
@@ -113,7 +116,24 @@ impl SoundCard {
                 .unwrap();
             String::from_utf8_lossy(&listed.stdout).contains("voice.monitor")
         });
+        let mut listener = card.listen("voice.monitor");
+        let mut heard = listener.stdout.take().unwrap();
+        heard.read_exact(&mut [0; 2]).unwrap();
+        std::thread::spawn(move || std::io::copy(&mut heard, &mut std::io::sink()));
+        card.listener = Some(listener);
         card
+    }
+
+    /// A program that gives what a device hears on its stdout, once it does.
+    fn listen(&self, device: &str) -> Child {
+        self.command("parec")
+            .args(["-d", device, "--raw", "--format=s16le", "--channels=1"])
+            .args(["--latency-msec=20", &format!("--rate={RATE}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// Has a program use this card and no other.
@@ -135,25 +155,19 @@ impl SoundCard {
 
     /// Records what is played from now on.
     pub fn record(&self) -> Recorder {
-        let mut process = self
-            .command("parec")
-            .args(["-d", "speaker.monitor", "--raw", "--format=s16le", "--channels=1"])
-            .args(["--latency-msec=20", &format!("--rate={RATE}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let mut process = self.listen("speaker.monitor");
+        let heard = Arc::new((Mutex::new(Heard::default()), Condvar::new()));
         let follower = Arc::clone(&heard);
         let mut stream = process.stdout.take().unwrap();
         std::thread::spawn(move || {
             let mut buffer = [0; 2_048];
             while let Ok(read @ 1..) = stream.read(&mut buffer) {
-                follower.lock().unwrap().take(&buffer[..read]);
+                follower.0.lock().unwrap().take(&buffer[..read]);
+                follower.1.notify_all();
             }
         });
         let recorder = Recorder { process, heard };
-        wait_until("a recording", || !recorder.heard.lock().unwrap().bytes.is_empty());
+        drop(recorder.wait_until("a recording", |heard| !heard.bytes.is_empty()));
         recorder
     }
 
@@ -174,8 +188,10 @@ impl SoundCard {
 
     /// The cable is pulled.
     pub fn unplug(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        for process in self.listener.iter_mut().chain([&mut self.server]) {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 
     pub fn log(&self) -> PathBuf {
@@ -200,59 +216,85 @@ impl Drop for SoundCard {
     }
 }
 
-/// What was recorded, and when the last of it that was no silence came.
+/// What was recorded.
 #[derive(Default)]
 struct Heard {
     bytes: Vec<u8>,
+    /// Where sound began and ended up to now, in samples.
+    sound: Option<(usize, usize)>,
+    /// When the last sound came.
     last_sound: Option<Instant>,
+    /// Samples between sounds that were silent for a millisecond or longer.
+    silent: usize,
 }
 
 impl Heard {
     fn take(&mut self, bytes: &[u8]) {
+        let before = self.bytes.len() / 2;
         self.bytes.extend_from_slice(bytes);
-        if bytes.iter().any(|byte| *byte != 0) {
+        let samples = self.bytes[2 * before..].as_chunks::<2>().0;
+        for (place, _) in (before..).zip(samples).filter(|(_, sample)| **sample != [0, 0]) {
+            let (first, last) = self.sound.unwrap_or((place, place));
+            let gap = place.saturating_sub(last + 1);
+            // The zero of a wave is no silence.
+            if gap > RATE as usize / 1_000 {
+                self.silent += gap;
+            }
+            self.sound = Some((first, place));
             self.last_sound = Some(Instant::now());
         }
+    }
+
+    /// How long it lasted from the first sound to the last, in samples.
+    fn length(&self) -> usize {
+        self.sound.map_or(0, |(first, last)| last + 1 - first)
+    }
+
+    fn tones_ms(&self) -> f64 {
+        (self.length() - self.silent) as f64 * 1_000.0 / f64::from(RATE)
     }
 }
 
 pub struct Recorder {
     process: Child,
-    heard: Arc<Mutex<Heard>>,
+    heard: Arc<(Mutex<Heard>, Condvar)>,
 }
 
 impl Recorder {
-    /// Waits until so much sound was heard.
-    pub fn wait_for_sound(&self, length: Duration) {
-        wait_until("sound", || {
-            self.sound().len() as u128 >= u128::from(RATE) * length.as_millis() / 1_000
-        });
+    fn wait_until(&self, what: &str, is_so: impl Fn(&Heard) -> bool) -> MutexGuard<'_, Heard> {
+        let (heard, changed) = &*self.heard;
+        let waiting = changed.wait_timeout_while(heard.lock().unwrap(), LIMIT, |heard| !is_so(heard));
+        let (heard, timeout) = waiting.unwrap();
+        assert!(!timeout.timed_out(), "waited in vain for {what}");
+        heard
+    }
+
+    /// Waits until tones were heard for so many milliseconds, the silence between them left out.
+    pub fn wait_for_tones(&self, millis: f64) {
+        drop(self.wait_until("tones", |heard| heard.tones_ms() >= millis));
     }
 
     /// When the last sound was heard, once there was none for a while.
     pub fn wait_for_silence(&self) -> Instant {
-        let last = || self.heard.lock().unwrap().last_sound;
-        wait_until("silence", || {
-            last().is_some_and(|last| last.elapsed() > Duration::from_millis(500))
-        });
-        last().unwrap()
+        let is_over = |last: Instant| last.elapsed() > Duration::from_millis(500);
+        let heard = self.wait_until("silence", |heard| heard.last_sound.is_some_and(is_over));
+        heard.last_sound.unwrap()
+    }
+
+    /// How long tones were heard, in milliseconds, the silence between them left out.
+    pub fn tones_ms(&self) -> f64 {
+        self.heard.0.lock().unwrap().tones_ms()
     }
 
     /// What was heard, without the silence before and after it.
     pub fn sound(&self) -> Vec<i16> {
-        let bytes = self.heard.lock().unwrap().bytes.clone();
-        let samples: Vec<_> = bytes
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
-        let is_sound = |sample: &i16| *sample != 0;
-        match (
-            samples.iter().position(is_sound),
-            samples.iter().rposition(is_sound),
-        ) {
-            (Some(first), Some(last)) => samples[first..=last].to_vec(),
-            _ => Vec::new(),
-        }
+        let heard = self.heard.0.lock().unwrap();
+        let samples = heard.bytes.as_chunks::<2>().0;
+        let (first, last) = heard.sound.unwrap();
+        samples[first..=last]
+            .iter()
+            .map(|sample| i16::from_le_bytes(*sample))
+            .collect()
     }
 }
 
