@@ -116,11 +116,7 @@ fn the_same_sound_is_cut_once() {
 fn the_applications_word_on_what_it_played_wins_over_the_clock() {
     let mut rig = speaking();
     rig.wait(ms(900));
-    rig.command(Command::Played {
-        item_id: "a".into(),
-        content_index: 0,
-        bytes: 300 * 48,
-    });
+    rig.played("a", 300 * 48);
     rig.command(Command::Interrupt);
     assert_eq!(truncated(&mut rig), ("a".into(), 300));
 }
