@@ -10,6 +10,7 @@ mod guardrails;
 mod handoff;
 mod history;
 mod interruption;
+mod latency;
 mod properties;
 mod sequencing;
 mod tools;
