@@ -19,6 +19,7 @@ pub struct Voice {
     playout: Playout,
     /// The user's input format.
     format: AudioFormat,
+    /// The turn that is being spoken.
     speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
