@@ -34,6 +34,10 @@ pub struct Written {
 
 impl SoundFile {
     pub fn create(path: PathBuf, channels: Channels, rate: u32) -> io::Result<Self> {
+        // A pipe without a reader would wait for ever, and none can be gone back in.
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::other("it is no regular file"));
+        }
         let wav = WavWriter::new(File::create(&path)?, channels, rate)?;
         Ok(Self {
             path,
