@@ -312,9 +312,11 @@ fn what_can_not_be_written_is_said_before_the_session_opens() {
     let missing = sounds.path("missing/out.wav");
     let taken = sounds.tone("taken", 1);
     let inside = format!("{taken}/all");
+    let own = sounds.tone("turn-001-user.wav", 300);
+    let beside = sounds.path(".");
     let folder = sounds.path("folder.wav");
     fs::create_dir(&folder).unwrap();
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (
             &["--audio-out", missing.to_str().unwrap()],
             "No such file or directory",
@@ -335,6 +337,10 @@ fn what_can_not_be_written_is_said_before_the_session_opens() {
         ),
         (
             &["--audio-in", &said, "--audio-out", &said],
+            "can't be heard and written at once",
+        ),
+        (
+            &["--audio-in", &own, "--audio-out-dir", beside.to_str().unwrap()],
             "can't be heard and written at once",
         ),
     ];
