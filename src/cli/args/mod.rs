@@ -13,6 +13,7 @@ use realtime_run::trace::{Redaction, TraceId};
 
 mod recordings;
 mod traces;
+mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
@@ -20,11 +21,12 @@ use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
+pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
-/// An agent file says who the agents are, what they can do and whom they hand over to. Say something with -m, through a
-/// pipe (a line is a turn), or at the prompt of a terminal.
+/// An agent file says who the agents are, what they can do and whom they hand over to. Say something with -m, from sound
+/// files, through a pipe (a line is a turn), or at the prompt of a terminal.
 #[derive(Debug, Parser)]
 #[command(
     name = "realtime-run",
@@ -174,6 +176,8 @@ pub struct RunArgs {
     pub agent: AgentArgs,
     #[command(flatten)]
     pub turns: TurnArgs,
+    #[command(flatten)]
+    pub voice: VoiceArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -340,7 +344,7 @@ pub struct OutputArgs {
     pub color: ColorChoice,
 }
 
-/// How fast a server speaks.
+/// How fast speech goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     Realtime,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
+use realtime_run::protocol::AudioFormat;
 use realtime_run::session::Session;
 use realtime_run::simulator::{Options, Simulator};
 use realtime_run::transport::{Endpoint, EndpointOptions};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::cli::approver::Approver;
 use crate::cli::args::{FormatArgs, RunArgs, ServerArgs};
-use crate::cli::conversation::{Conversation, Limits, run_timeout};
+use crate::cli::conversation::{Conversation, Limits, Voice, run_timeout};
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::overrides;
@@ -29,6 +30,7 @@ use crate::cli::signals::Signals;
 use crate::cli::simulator;
 use crate::cli::trace::{RunTrace, Targets};
 use crate::cli::turns::Turns;
+use crate::cli::voice::{AudioOut, Cue, Cues, Ear, Stdout, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -41,15 +43,26 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         .map_err(Failure::usage)?;
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
+    let audio = &file.agents.settings.config.audio;
+    let formats = (
+        audio.input.format.unwrap_or_default(),
+        audio.output.format.unwrap_or_default(),
+    );
+    let cues = Cue::all(&args.voice, formats.0)?;
     let replaying = Replaying::load(&args.replay, printer)?;
     let server = Server::choose(args, replaying.as_ref())?;
     let key = trace_key(&args.server, &server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
-    let printer = if targets.has_stdout() {
+    let printer = if targets.has_stdout() || args.voice.raw_audio_out() {
         printer.clone().with_words_on_stderr()
     } else {
         printer.clone()
     };
+    let stdout = Stdout {
+        events: args.format.json,
+        traces: targets.has_stdout(),
+    };
+    let audio_out = AudioOut::start(&args.voice, formats, stdout, &printer)?;
     let recording = Recording::start(&args.record, &args.replay)?;
     let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
 
@@ -60,6 +73,9 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let last_event = LastEvent::default();
     let run = Run {
         args,
+        cues,
+        formats,
+        ear: audio_out.as_ref().map(|out| out.ear.clone()).unwrap_or_default(),
         limits: Limits {
             run: args
                 .turns
@@ -86,6 +102,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     if !args.format.json {
         trace.show(&printer);
     }
+    let status = audio_out.map_or(status, |out| out.finish(status, &printer));
     if let Some(recording) = recording {
         recording.finish(&printer);
     }
@@ -157,6 +174,11 @@ fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
 /// What a session needs beside its agents and its server.
 struct Run<'a> {
     args: &'a RunArgs,
+    /// What is to be said aloud.
+    cues: Cues,
+    /// The formats of the user's and the assistant's sound.
+    formats: (AudioFormat, AudioFormat),
+    ear: Ear,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -195,7 +217,7 @@ impl Run<'_> {
     }
 
     async fn conversation(
-        self,
+        mut self,
         agents: Agents,
         endpoint: Endpoint,
         simulated: bool,
@@ -212,6 +234,7 @@ impl Run<'_> {
         } else {
             Renderer::Text(Text::new(server, self.destinations.clone()))
         };
+        let detection = agents.settings.config.audio.input.turn_detection.clone();
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
         let endpoint_host = endpoint.host();
@@ -231,9 +254,15 @@ impl Run<'_> {
             session = self.trace.trace.scope(session.connect()) => session?,
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
+        let takes_stdin = self.cues.iter().any(Cue::is_stdin);
+        let voice = (!self.cues.is_empty()).then(|| {
+            let ending = TurnEnding::of(detection.as_ref());
+            let ear = self.ear.clone();
+            Voice::new(session.handle(), self.formats, ending, &self.limits, ear)
+        });
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
-        let approver = Approver::choose(self.args.turns.approve, json);
+        let approver = Approver::choose(self.args.turns.approve, json, takes_stdin);
         let conversation = Conversation::new(
             session,
             (names, start),
@@ -243,10 +272,14 @@ impl Run<'_> {
             printer,
             self.limits,
         );
+        let conversation = conversation.with_voice(voice).with_ear(self.ear.clone());
         Ok(conversation.hold(signals).await)
     }
 
-    fn turns(&self) -> io::Result<Turns> {
+    fn turns(&mut self) -> io::Result<Turns> {
+        if !self.cues.is_empty() {
+            return Ok(Turns::sounds(std::mem::take(&mut self.cues)));
+        }
         let messages = &self.args.turns.messages;
         if !messages.is_empty() {
             return Ok(Turns::messages(messages.iter().cloned()));

@@ -3,6 +3,7 @@
 mod approvals;
 mod commands;
 mod ends;
+mod sound;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,6 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::approvals::Question;
+use self::sound::Progress;
+pub use self::sound::Voice;
 use super::approver::Approver;
 use super::duration;
 use super::exit::ExitStatus;
@@ -23,6 +26,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
+use super::voice::Ear;
 
 /// How long the orderly end of a session may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -50,8 +54,12 @@ pub struct Conversation {
     renderer: Renderer,
     printer: Printer,
     limits: Limits,
-    /// When the turn under way must have ended; none when it is the user's turn.
+    /// When the answer that is awaited must have ended; none when none is.
     turn_until: Option<Instant>,
+    /// What spoken turns need; none where turns are written.
+    voice: Option<Voice>,
+    /// Takes note of what sounds.
+    ear: Ear,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -80,6 +88,8 @@ enum Wake {
     RunTimeout(Duration),
     TurnTimeout,
     Event(SessionEvent),
+    /// A turn that is being spoken went on.
+    Progress(Progress),
     /// The session is over, and all its events were told.
     Over,
     Switched(Result<(), SessionError>),
@@ -105,6 +115,8 @@ impl Conversation {
             printer,
             limits,
             turn_until: None,
+            voice: None,
+            ear: Ear::default(),
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -118,6 +130,18 @@ impl Conversation {
         }
     }
 
+    /// With turns that are spoken.
+    pub fn with_voice(mut self, voice: Option<Voice>) -> Self {
+        self.voice = voice;
+        self
+    }
+
+    /// With someone who takes note of what sounds.
+    pub fn with_ear(mut self, ear: Ear) -> Self {
+        self.ear = ear;
+        self
+    }
+
     /// Holds it until something ends it.
     pub async fn hold(mut self, signals: &mut Signals) -> ExitStatus {
         let status = loop {
@@ -126,7 +150,8 @@ impl Conversation {
                 break status;
             }
         };
-        // The terminal is set back before anything more is said.
+        // Nothing more is sent, and the terminal is set back before anything more is said.
+        self.voice = None;
         self.turns = Turns::messages([]);
         self.close(signals).await;
         status
@@ -134,8 +159,9 @@ impl Conversation {
 
     async fn wait(&mut self, signals: &mut Signals) -> Wake {
         let hears_ahead = self.turns.are_typed() || !self.questions.is_empty();
+        let is_users_turn = self.is_users_turn();
         let takes_input = self.switching.is_none()
-            && (self.turn_until.is_none() || hears_ahead && self.typed_ahead.len() < TYPED_AHEAD);
+            && (is_users_turn || hears_ahead && self.typed_ahead.len() < TYPED_AHEAD);
         let Self {
             session,
             turns,
@@ -144,9 +170,12 @@ impl Conversation {
             switching,
             deciding,
             typed_ahead,
+            voice,
             ..
         } = self;
-        let is_users_turn = self.turn_until.is_none();
+        // Whoever speaks waits until the answer has been heard.
+        let heard_at = voice.as_ref().and_then(Voice::heard_at);
+        let heard_at = heard_at.filter(|_| is_users_turn && turns.are_left());
         // What must not be kept waiting comes first. All events come before the next input: the end of a turn is
         // never taken for that of the next.
         tokio::select! {
@@ -158,7 +187,8 @@ impl Conversation {
             event = next_event(session, printer) => event.map_or(Wake::Over, Wake::Event),
             result = finished(switching), if switching.is_some() => Wake::Switched(result),
             Some(Ok(result)) = deciding.join_next() => Wake::Decided(result),
-            input = next_input(turns, typed_ahead, is_users_turn), if takes_input => Wake::Input(input),
+            progress = progress(voice) => Wake::Progress(progress),
+            input = next_input(turns, typed_ahead, is_users_turn, heard_at), if takes_input => Wake::Input(input),
         }
     }
 
@@ -176,7 +206,11 @@ impl Conversation {
                 let limit = duration::show(self.limits.turn);
                 self.out_of_time(&format!("the turn took longer than {limit}"), "--turn-timeout")
             }
-            Wake::Event(event) => self.on_event(&event),
+            Wake::Event(event) => {
+                self.on_sound_event(&event).await;
+                self.on_event(&event)
+            }
+            Wake::Progress(progress) => self.on_progress(progress).await,
             Wake::Over => {
                 self.printer.error("the session broke off", None);
                 Some(ExitStatus::Failure)
@@ -199,6 +233,7 @@ impl Conversation {
 
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
+        self.ear.event(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -264,8 +299,9 @@ impl Conversation {
     async fn on_turn(&mut self, input: Input) -> Option<ExitStatus> {
         match input {
             Input::Message(message) if message.trim().is_empty() => self.ask(),
-            Input::Message(message) if self.turn_until.is_some() => self.typed_ahead.push_back(message),
+            Input::Message(message) if !self.is_users_turn() => self.typed_ahead.push_back(message),
             Input::Message(message) => self.say(message).await,
+            Input::Sound(cue) => return self.speak(*cue),
             Input::Interrupt => {
                 let end = self.on_interrupt().await;
                 if end.is_none() {
@@ -292,18 +328,33 @@ impl Conversation {
         if !self.turns.are_typed() {
             self.renderer.message(&message, &self.printer);
         }
+        self.ear.turn(false);
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
-        self.turn_until = Instant::now().checked_add(self.limits.turn);
+        self.await_answer();
         tracing::info!(characters = message.chars().count(), "a turn goes out");
         // If the session is over, an event tells it.
         let _ = self.session.send_message(message).await;
     }
 
+    /// An answer is due, and has so much time.
+    fn await_answer(&mut self) {
+        self.turn_until = Instant::now().checked_add(self.limits.turn);
+    }
+
+    /// Whether the user may say something: they are not speaking, and no answer is awaited.
+    fn is_users_turn(&self) -> bool {
+        self.turn_until.is_none() && !self.is_speaking()
+    }
+
+    fn is_speaking(&self) -> bool {
+        self.voice.as_ref().is_some_and(Voice::is_speaking)
+    }
+
     /// Lets the user speak, if it is their turn and they have not done so already.
     fn ask(&mut self) {
-        let is_free = self.turn_until.is_none() && self.switching.is_none() && self.questions.is_empty();
+        let is_free = self.is_users_turn() && self.switching.is_none() && self.questions.is_empty();
         if is_free && self.typed_ahead.is_empty() {
             self.is_asked = self.turns.are_typed();
             self.turns.ask();
@@ -314,10 +365,12 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        let ear = &self.ear;
         // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
             while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
+                ear.event(&event);
             }
         };
         let end = async { tokio::join!(handle.close(), last_events) };
@@ -355,7 +408,22 @@ async fn next_event(session: &mut Session, printer: &Printer) -> Option<SessionE
     session.next().await
 }
 
-async fn next_input(turns: &mut Turns, typed_ahead: &mut VecDeque<String>, is_users_turn: bool) -> Input {
+async fn progress(voice: &mut Option<Voice>) -> Progress {
+    match voice {
+        Some(voice) => voice.progress().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_input(
+    turns: &mut Turns,
+    typed_ahead: &mut VecDeque<String>,
+    is_users_turn: bool,
+    not_before: Option<Instant>,
+) -> Input {
+    if let Some(moment) = not_before {
+        sleep_until(moment).await;
+    }
     match typed_ahead.pop_front() {
         Some(message) if is_users_turn => Input::Message(message),
         Some(message) => {
