@@ -19,6 +19,7 @@ pub struct Voice {
     playout: Playout,
     /// The user's input format.
     format: AudioFormat,
+    /// The turn that is being spoken.
     speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
@@ -152,6 +153,8 @@ impl Conversation {
         turn.note(event);
         let is_silence_enough = turn.needs_no_silence();
         match event {
+            // While the user speaks, time does not run; but nobody does any more when all was sent.
+            SessionEvent::SpeechStarted { .. } if turn.is_sent() => self.await_answer(),
             SessionEvent::SpeechStarted { .. } => self.turn_until = None,
             SessionEvent::SpeechStopped { .. } => {
                 if is_silence_enough {

@@ -187,6 +187,11 @@ impl SpokenTurn {
         self.sending == Sending::Sound
     }
 
+    /// Whether the sound and the silence after it are sent.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.sending, Sending::Nothing { .. })
+    }
+
     /// Whether more silence would tell the server nothing.
     pub fn needs_no_silence(&self) -> bool {
         matches!(self.sending, Sending::Silence { sound_ms } if self.is_heard_to(sound_ms))
