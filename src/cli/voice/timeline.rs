@@ -68,7 +68,7 @@ struct Lane<T> {
 struct Piece<T> {
     /// Where it begins, in samples.
     place: u64,
-    /// Where it begins in its part.
+    /// Where it begins in its part, or among all of the side.
     offset: u64,
     samples: Vec<i16>,
     of: T,
@@ -100,7 +100,7 @@ impl Timeline {
             true => begins,
             false => lane.end,
         };
-        lane.push(place, 0, samples, ());
+        lane.push(place, place, samples, ());
         let end = lane.time(lane.end);
         if end > now + self.ahead + LATE {
             self.ahead = end - now;
@@ -201,7 +201,7 @@ impl Part {
     }
 }
 
-impl<T: Clone> Lane<T> {
+impl<T: Clone + PartialEq> Lane<T> {
     fn new(rate: u32) -> Self {
         Self {
             rate,
@@ -224,15 +224,20 @@ impl<T: Clone> Lane<T> {
         self.pieces.iter().map(|piece| piece.samples.len() as u64).sum()
     }
 
-    fn push(&mut self, place: u64, offset: u64, samples: Vec<i16>, of: T) {
-        let piece = Piece {
-            place,
-            offset,
-            samples,
-            of,
-        };
-        self.end = piece.end();
-        self.pieces.push_back(piece);
+    fn push(&mut self, place: u64, offset: u64, mut samples: Vec<i16>, of: T) {
+        self.end = place + samples.len() as u64;
+        match self.pieces.back_mut() {
+            // However small the chunks are, pieces are few.
+            Some(last) if last.goes_on(place, offset, &of) && last.samples.len() < self.rate as usize => {
+                last.samples.append(&mut samples);
+            }
+            _ => self.pieces.push_back(Piece {
+                place,
+                offset,
+                samples,
+                of,
+            }),
+        }
     }
 
     /// Takes a second out: as it sounds, and its pieces.
@@ -257,9 +262,14 @@ impl<T: Clone> Lane<T> {
     }
 }
 
-impl<T: Clone> Piece<T> {
+impl<T: Clone + PartialEq> Piece<T> {
     fn end(&self) -> u64 {
         self.place + self.samples.len() as u64
+    }
+
+    /// Whether it would go on with this.
+    fn goes_on(&self, place: u64, offset: u64, of: &T) -> bool {
+        self.end() == place && self.offset + self.samples.len() as u64 == offset && self.of == *of
     }
 
     /// What is before a place, and what is behind it.
