@@ -190,7 +190,7 @@ mod tests {
             },
         );
         // Six seconds of the time line are settled: the one that the user takes, and five of the answer behind it.
-        let heard = began + Duration::from_secs(7);
+        let heard = began + Duration::from_secs(8);
         keeper.settle(heard);
         assert_eq!(waiting.load(Ordering::Relaxed), 80_000 - 5 * 8_000);
         let item_id = "a".into();

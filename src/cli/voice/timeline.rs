@@ -9,9 +9,9 @@ use std::time::Duration;
 use realtime_run::protocol::Id;
 
 /// How late an interruption may come after the moment that it is about.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// A shorter pause between chunks is none: they are late.
-const PAUSE: Duration = Duration::from_millis(100);
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// A shorter pause within a turn is none: the chunks are late.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How late a chunk may be for the next to be not faster than it sounds.
 const LATE: Duration = Duration::from_millis(20);
 /// Parts of answers of which the length is known; the oldest has long been heard when there are more.
@@ -28,8 +28,9 @@ pub struct Timeline {
     parts: VecDeque<(Part, u64)>,
     /// How much later it is than by the clock.
     ahead: Duration,
-    /// The turn is sent faster than it sounds: where it begins is known, and from there on nothing is a pause.
+    /// The turn is sent faster than it sounds, so that nothing in it is a pause.
     is_fast: bool,
+    /// Some of the turn was sent.
     has_begun: bool,
     /// Seconds that are settled.
     settled: u64,
@@ -94,12 +95,13 @@ impl Timeline {
         // A microphone's chunks are sent when they have sounded; one that is longer than a second is none.
         let length = (samples.len() as u64).min(lane.rate.into());
         let begins = lane.at(now + self.ahead).saturating_sub(length);
-        let goes_on = self.is_fast && self.has_begun;
-        self.has_begun = true;
-        let place = match !goes_on && begins > lane.end + lane.at(PAUSE) {
-            true => begins,
-            false => lane.end,
+        let paused = match (self.has_begun, self.is_fast) {
+            (false, _) => begins > lane.end,
+            (true, false) => begins > lane.end + lane.at(PAUSE),
+            (true, true) => false,
         };
+        self.has_begun = true;
+        let place = if paused { begins } else { lane.end };
         lane.push(place, place, samples, ());
         let end = lane.time(lane.end);
         if end > now + self.ahead + LATE {
@@ -353,7 +355,7 @@ mod tests {
         let mut timeline = timeline();
         for n in 1..=50 {
             // Each when it has sounded, some a little late.
-            timeline.user(vec![1; 20], ms(1_000 + n * 20 + n % 3 * 10));
+            timeline.user(vec![1; 20], ms(1_000 + n * 20 + n % 3 * 10 + n / 25 % 2 * 300));
         }
         timeline.user(vec![2; 20], ms(5_000));
         let [user, _] = all(timeline);
@@ -396,13 +398,13 @@ mod tests {
     fn what_is_settled_is_not_taken_back_and_the_rest_is_counted_from_its_beginning() {
         let mut timeline = timeline();
         timeline.assistant(part("a"), vec![1; 9_000], ms(0));
-        assert_eq!(timeline.settle(ms(2_900)), None);
-        let second = timeline.settle(ms(3_000)).unwrap();
+        assert_eq!(timeline.settle(ms(3_900)), None);
+        let second = timeline.settle(ms(4_000)).unwrap();
         assert_eq!(second.answers, [(1, vec![1; 1_000])]);
-        assert_eq!(timeline.settle(ms(3_000)), None);
-        timeline.cut("a", 0, 3_100, ms(3_100));
+        assert_eq!(timeline.settle(ms(4_000)), None);
+        timeline.cut("a", 0, 4_100, ms(4_100));
         let [_, assistant] = all(timeline);
-        assert_eq!(assistant, [(0, 1, 2_100)]);
+        assert_eq!(assistant, [(0, 1, 3_100)]);
     }
 
     #[test]
@@ -413,7 +415,7 @@ mod tests {
             assert!(second.user.is_empty() && second.assistant.is_empty());
             seconds += 1;
         }
-        assert_eq!(seconds, 3_598);
+        assert_eq!(seconds, 3_597);
         assert_eq!(timeline.rest(), None);
     }
 }
