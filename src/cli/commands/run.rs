@@ -9,6 +9,7 @@ use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
 use realtime_run::session::Session;
 use realtime_run::simulator::{Options, Simulator};
+use realtime_run::trace::JsonMap;
 use realtime_run::transport::{Endpoint, EndpointOptions};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::replay::Replaying;
 use crate::cli::signals::Signals;
 use crate::cli::simulator;
-use crate::cli::trace::{RunTrace, Targets};
+use crate::cli::trace::{Destinations, RunTrace, Targets};
 use crate::cli::turns::Turns;
 
 /// Runs a session from its agent file to the delivery of its trace.
@@ -51,7 +52,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         printer.clone()
     };
     let recording = Recording::start(&args.record, &args.replay)?;
-    let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
+    let destinations = Destinations::open(&targets, args, key, &printer)?;
+    let trace = RunTrace::start(&destinations, &args.trace, &file.tracing, JsonMap::new());
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -85,12 +87,13 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     });
     if !args.format.json {
         trace.show(&printer);
+        destinations.hint(&args.keep, &printer);
     }
     if let Some(recording) = recording {
         recording.finish(&printer);
     }
     let status = replaying.map_or(status, |replaying| replaying.finish(status, &printer));
-    let deliveries = trace.finish(&mut signals);
+    let deliveries = destinations.finish(trace.trace.id(), &mut signals);
     if !args.format.json {
         deliveries.show(&printer);
     }
