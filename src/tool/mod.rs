@@ -36,8 +36,7 @@ pub use function::FunctionTool;
 pub(crate) use guardrail::look;
 pub use guardrail::{
     AskingGuardrail, Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture,
-    GuardrailPlace, InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails,
-    Verdict,
+    GuardrailPlace, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails, Verdict,
 };
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
