@@ -16,6 +16,7 @@ mod glyphs;
 mod logs;
 mod output;
 mod overrides;
+mod page;
 mod pairs;
 mod printer;
 mod prompt;
