@@ -27,6 +27,7 @@ mod signals;
 mod simulator;
 mod size;
 mod slash;
+mod smoke;
 mod style;
 mod trace;
 mod turns;
