@@ -7,11 +7,13 @@
 
 mod approver;
 mod args;
+mod columns;
 mod commands;
 mod context;
 mod conversation;
 mod duration;
 mod exit;
+mod given;
 mod glyphs;
 mod keys;
 mod logs;

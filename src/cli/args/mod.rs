@@ -17,6 +17,7 @@ mod traces;
 
 use realtime_run::simulator::OpeningRefusal;
 
+use super::given::Given;
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
@@ -44,6 +45,9 @@ pub struct Arguments {
     pub run: RunArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What was said to get here.
+    #[arg(skip)]
+    pub given: Given,
 }
 
 const AFTER_HELP: &str = "\
@@ -394,7 +398,11 @@ impl Arguments {
                 return Err(command.error(ErrorKind::ArgumentConflict, message));
             }
         }
-        Self::from_arg_matches(&matches)
+        let given = Given::of(&command, &matches);
+        Ok(Self {
+            given,
+            ..Self::from_arg_matches(&matches)?
+        })
     }
 }
 
