@@ -109,7 +109,11 @@ impl From<&Verdict> for Standing {
 impl Run {
     /// How it stands: as its last attempt, but flaky if that passed and one before did not.
     pub fn standing(&self) -> Standing {
-        match self.attempts.last().map(|last| Standing::from(&last.outcome.verdict)) {
+        match self
+            .attempts
+            .last()
+            .map(|last| Standing::from(&last.outcome.verdict))
+        {
             None => Standing::NotRun,
             Some(Standing::Passed) if self.attempts.len() > 1 => Standing::Flaky,
             Some(standing) => standing,
@@ -171,7 +175,8 @@ impl ScriptResult {
     /// Tokens of all its attempts.
     pub fn usage(&self) -> Usage {
         let mut sum = Usage::default();
-        self.attempts().for_each(|attempt| sum.add(&attempt.outcome.usage));
+        self.attempts()
+            .for_each(|attempt| sum.add(&attempt.outcome.usage));
         sum
     }
 }
