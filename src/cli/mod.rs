@@ -24,6 +24,7 @@ mod prompt;
 mod record;
 mod render;
 mod replay;
+mod server;
 mod signals;
 mod simulator;
 mod size;

@@ -5,10 +5,13 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod mentions;
+mod mock;
 mod outcome;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};

@@ -11,67 +11,19 @@ mod junit;
 mod plain;
 mod wire;
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
 use anyhow::Context;
 
 use super::results::Results;
+use super::{ReportFile, ReportForm};
 use crate::cli::exit::Failure;
 use crate::cli::keys::Keys;
 use file::Target;
 pub use json::schema;
 
-/// A report that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReportFile {
-    form: Form,
-    path: PathBuf,
-}
-
-/// The form of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Junit,
-    Json,
-    Html,
-}
-
-impl ReportFile {
-    /// One for CI systems.
-    pub fn junit(path: &Path) -> Self {
-        Self {
-            form: Form::Junit,
-            path: path.to_owned(),
-        }
-    }
-}
-
-impl FromStr for ReportFile {
-    type Err = String;
-
-    /// One whose form is told by how the file's name ends.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-        let form = match ending.as_ref().and_then(|ending| ending.to_str()) {
-            Some("json") => Form::Json,
-            Some("html" | "htm") => Form::Html,
-            Some("xml") => return Err("a report in XML is for --junit FILE".to_owned()),
-            _ => {
-                return Err(
-                    "a report's name ends in .json or .html; --junit FILE is for CI systems".to_owned(),
-                );
-            }
-        };
-        Ok(Self { form, path })
-    }
-}
-
 /// The reports of a run, each with a file that waits for it. What is dropped without being written leaves nothing.
 #[derive(Debug)]
 pub struct Reports {
-    waiting: Vec<(Form, Target)>,
+    waiting: Vec<(ReportForm, Target)>,
     keys: Keys,
 }
 
@@ -81,8 +33,8 @@ impl Reports {
     /// # Errors
     /// The file that can't be written, and why; or one that is asked for twice.
     pub fn prepare(files: &[ReportFile], keys: Keys) -> Result<Self, Failure> {
-        let mut waiting: Vec<(Form, Target)> = Vec::new();
-        for ReportFile { form, path } in files {
+        let mut waiting: Vec<(ReportForm, Target)> = Vec::new();
+        for ReportFile { path, form } in files {
             let target = Target::prepare(path)
                 .with_context(|| format!("cannot write the report {}", path.display()))
                 .map_err(Failure::usage)?;
@@ -97,7 +49,7 @@ impl Reports {
 
     /// Whether one of them shows traces.
     pub fn show_traces(&self) -> bool {
-        self.waiting.iter().any(|(form, _)| *form == Form::Html)
+        self.waiting.iter().any(|(form, _)| *form == ReportForm::Html)
     }
 
     /// Writes all of them.
@@ -108,9 +60,7 @@ impl Reports {
         let mut outcome = Ok(());
         for (form, target) in self.waiting {
             let name = target.path().display().to_string();
-            let written = form
-                .text(results, &self.keys)
-                .and_then(|text| Ok(target.write(&text)?));
+            let written = text(form, results, &self.keys).and_then(|text| Ok(target.write(&text)?));
             let written = written.with_context(|| format!("cannot write the report {name}"));
             outcome = outcome.and(written.map_err(Failure::broken));
         }
@@ -118,12 +68,10 @@ impl Reports {
     }
 }
 
-impl Form {
-    fn text(self, results: &Results, keys: &Keys) -> anyhow::Result<String> {
-        Ok(match self {
-            Self::Junit => junit::report(results, keys)?,
-            Self::Json => json::report(results, keys)?,
-            Self::Html => html::report(results, keys)?,
-        })
-    }
+fn text(form: ReportForm, results: &Results, keys: &Keys) -> anyhow::Result<String> {
+    Ok(match form {
+        ReportForm::Junit => junit::report(results, keys)?,
+        ReportForm::Json => json::report(results, keys)?,
+        ReportForm::Html => html::report(results, keys)?,
+    })
 }
