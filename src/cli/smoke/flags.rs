@@ -40,9 +40,11 @@ pub struct ReportFile {
     pub form: ReportForm,
 }
 
-/// The forms of reports that the name of a file tells apart.
+/// The forms of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportForm {
+    /// For CI systems: JUnit's XML.
+    Junit,
     /// For programs.
     Json,
     /// For people.

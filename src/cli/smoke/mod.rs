@@ -5,6 +5,7 @@
 
 mod find;
 mod flags;
+pub mod percentiles;
 pub mod report;
 pub mod results;
 
