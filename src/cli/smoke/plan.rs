@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use realtime_run::agent::{AgentFile, TracingSettings};
-use realtime_run::agent::Agents;
-use realtime_run::script::{Expectation, Script};
+use realtime_run::agent::{AgentFile, Agents, TracingSettings};
+use realtime_run::script::{Expectation, Script, SimulatedServer};
 use realtime_run::simulator::{Replay, Scenario};
 
 use super::find;
@@ -29,14 +28,9 @@ pub struct Planned {
     pub agents: Agents,
     /// What the agent file says of traces.
     pub tracing: TracingSettings,
-    pub server: PlannedServer,
-}
-
-/// The server that a script is played with.
-#[derive(Debug)]
-pub struct PlannedServer {
+    /// The server that it is played with.
     pub server: Server,
-    /// Goes over what the simulated server does otherwise.
+    /// What that does instead of its own, if it is simulated.
     pub follows: Option<Follows>,
 }
 
@@ -93,7 +87,7 @@ impl Planner<'_> {
             return None;
         }
         let agents = self.agents(&script, &path);
-        let server = self.server(&script);
+        let follows = self.follows(&script);
         let fits = self.fits(&script, &path);
         let fits = self.note(fits);
         let (agent_file, file) = agents?;
@@ -104,7 +98,8 @@ impl Planner<'_> {
             agent_file,
             agents: file.agents,
             tracing: file.tracing,
-            server: server?,
+            server: self.server.clone(),
+            follows: follows?,
         })
     }
 
@@ -152,31 +147,29 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The server that it is played with; a simulated one follows what the command line says, else the script.
-    fn server(&mut self, script: &Script) -> Option<PlannedServer> {
-        let (server, simulator) = (self.server.clone(), &self.args.simulator);
-        let own = &script.simulator;
-        let is_decided = simulator.scenario.is_some() || simulator.llm.is_some();
-        let follows = match (&server, &self.args.replay.replay) {
-            (Server::At(_), _) => None,
-            (Server::Simulated(_), Some(path)) => Some(self.replay(path)?),
-            (Server::Simulated(_), None) if is_decided => None,
-            (Server::Simulated(_), None) => match (&own.scenario, &own.replay) {
-                (Some(path), _) => {
-                    let loaded = Scenario::load(path).map_err(Failure::from);
-                    Some(Follows::Scenario(self.note(loaded)?))
-                }
-                (None, Some(path)) => Some(self.replay(path)?),
-                (None, None) => None,
-            },
+    /// What a simulated server follows: what the command line says, else the script. `None` if something is wrong with
+    /// that.
+    #[expect(clippy::option_option, reason = "what is wrong is told, and it may follow nothing")]
+    fn follows(&mut self, script: &Script) -> Option<Option<Follows>> {
+        if let Server::At(_) = self.server {
+            return Some(None);
+        }
+        let given = &self.args.simulator;
+        let own = match given.llm {
+            Some(_) => &SimulatedServer::default(),
+            None => &script.simulator,
         };
-        Some(PlannedServer { server, follows })
-    }
-
-    fn replay(&mut self, path: &Path) -> Option<Follows> {
-        let loaded = replay::load(path, &self.args.replay, self.printer);
-        let loaded = self.note(loaded)?;
-        Some(Follows::Replay(loaded, path.to_owned()))
+        let (scenario, replay) = match (&given.scenario, &self.args.replay.replay) {
+            (None, None) => (own.scenario.as_ref(), own.replay.as_ref()),
+            (scenario, replay) => (scenario.as_ref(), replay.as_ref()),
+        };
+        let follows = match (scenario, replay) {
+            (Some(path), _) => Scenario::load(path).map(Follows::Scenario).map(Some).map_err(Failure::from),
+            (None, Some(path)) => replay::load(path, &self.args.replay, self.printer)
+                .map(|replay| Some(Follows::Replay(replay, path.clone()))),
+            (None, None) => Ok(None),
+        };
+        self.note(follows)
     }
 
     fn note<T>(&mut self, result: Result<T, Failure>) -> Option<T> {
