@@ -5,6 +5,7 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod file;
 mod mentions;
 mod mock;
 mod outcome;
