@@ -5,10 +5,15 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod expect;
+mod happening;
+mod observe;
 mod outcome;
+mod play;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
+pub use play::{PlayOptions, Progress, play};
