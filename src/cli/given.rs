@@ -42,7 +42,10 @@ impl Given {
 
     /// The words for a shell that give these flags again, without those named.
     pub fn words_without(&self, left_out: &[&str]) -> Vec<String> {
-        let kept = self.0.iter().filter(|flag| !left_out.contains(&flag.name.as_str()));
+        let kept = self
+            .0
+            .iter()
+            .filter(|flag| !left_out.contains(&flag.name.as_str()));
         kept.flat_map(Flag::words).collect()
     }
 }
@@ -117,7 +120,12 @@ mod tests {
 
     fn words(flags: &[&str], left_out: &[&str]) -> String {
         let mut command = Command::new("test")
-            .arg(Arg::new("message").short('m').long("message").action(ArgAction::Append))
+            .arg(
+                Arg::new("message")
+                    .short('m')
+                    .long("message")
+                    .action(ArgAction::Append),
+            )
             .arg(Arg::new("header").long("header").action(ArgAction::Append))
             .arg(Arg::new("url").long("url"))
             .arg(Arg::new("speed").long("speed").default_value("1"))
@@ -130,7 +138,14 @@ mod tests {
 
     #[test]
     fn what_was_given_is_given_again_as_a_shell_reads_it() {
-        let given = ["--simulate", "-m", "it's", "-mtwo words", "--message=--x", "--speed=1"];
+        let given = [
+            "--simulate",
+            "-m",
+            "it's",
+            "-mtwo words",
+            "--message=--x",
+            "--speed=1",
+        ];
         assert_eq!(
             words(&given, &[]),
             r"--message 'it'\''s' --message 'two words' --message=--x --speed 1 --simulate"

@@ -46,7 +46,10 @@ impl Stage<'_> {
             Ok(outcome) => outcome,
             Err(Cut::Ending) => return None,
             Err(Cut::Timeout(limit)) => without_turns(Verdict::TimedOut {
-                reason: format!("it was not over within {}: --timeout sets the limit", duration::show(limit)),
+                reason: format!(
+                    "it was not over within {}: --timeout sets the limit",
+                    duration::show(limit)
+                ),
             }),
             Err(Cut::Broken(failure)) => without_turns(broken(failure)),
         };

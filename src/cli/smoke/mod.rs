@@ -48,8 +48,21 @@ struct Time {
 
 /// Flags that are about many scripts, or about what is told of them: one script is played again without them.
 const NOT_AGAIN: [&str; 15] = [
-    "script", "filter", "repeat", "min-pass-rate", "retries", "concurrency", "fail-fast", "junit", "report",
-    "json", "quiet", "verbose", "color", "trace-strict", "init",
+    "script",
+    "filter",
+    "repeat",
+    "min-pass-rate",
+    "retries",
+    "concurrency",
+    "fail-fast",
+    "junit",
+    "report",
+    "json",
+    "quiet",
+    "verbose",
+    "color",
+    "trace-strict",
+    "init",
 ];
 
 /// Plays all scripts, from their files to the reports.

@@ -149,7 +149,10 @@ impl Planner<'_> {
 
     /// What a simulated server follows: what the command line says, else the script. `None` if something is wrong with
     /// that.
-    #[expect(clippy::option_option, reason = "what is wrong is told, and it may follow nothing")]
+    #[expect(
+        clippy::option_option,
+        reason = "what is wrong is told, and it may follow nothing"
+    )]
     fn follows(&mut self, script: &Script) -> Option<Option<Follows>> {
         if let Server::At(_) = self.server {
             return Some(None);
@@ -164,7 +167,10 @@ impl Planner<'_> {
             (scenario, replay) => (scenario.as_ref(), replay.as_ref()),
         };
         let follows = match (scenario, replay) {
-            (Some(path), _) => Scenario::load(path).map(Follows::Scenario).map(Some).map_err(Failure::from),
+            (Some(path), _) => Scenario::load(path)
+                .map(Follows::Scenario)
+                .map(Some)
+                .map_err(Failure::from),
             (None, Some(path)) => replay::load(path, &self.args.replay, self.printer)
                 .map(|replay| Some(Follows::Replay(replay, path.clone()))),
             (None, None) => Ok(None),

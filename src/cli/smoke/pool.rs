@@ -60,7 +60,12 @@ impl<'a> Pool<'a> {
 
     /// Plays all of them. At a signal, or when nobody reads what is told, all that is left ends in order, of which `end`
     /// tells it; a second signal does not wait for that.
-    pub async fn play(mut self, signals: &mut Signals, output: &Output, end: &watch::Sender<bool>) -> Results {
+    pub async fn play(
+        mut self,
+        signals: &mut Signals,
+        output: &Output,
+        end: &watch::Sender<bool>,
+    ) -> Results {
         let (started_at, started) = (Timestamp::now(), Instant::now());
         let mut is_interrupted = false;
         loop {

@@ -41,7 +41,11 @@ fn of_script(script: &ScriptResult) -> Vec<String> {
         Standing::Passed | Standing::NotRun => Vec::new(),
         Standing::Flaky => {
             let file = script.path.display().to_string();
-            let message = format!("{} of {} runs passed, some not at once", script.passed(), script.runs.len());
+            let message = format!(
+                "{} of {} runs passed, some not at once",
+                script.passed(),
+                script.runs.len()
+            );
             let place = Place { file, line: 1 };
             vec![annotation("warning", &place, &script.name, &message)]
         }
@@ -81,7 +85,9 @@ fn of_run(script: &ScriptResult, run: &Run) -> Vec<String> {
 }
 
 fn missed(script: &ScriptResult, finding: &Finding) -> Option<String> {
-    let Met::No { came } = &finding.met else { return None };
+    let Met::No { came } = &finding.met else {
+        return None;
+    };
     let [expected, came] = [&finding.expected, came].map(|text| in_one_line(text, SHOWN));
     let message = format!("expected {expected}\ncame {came}");
     Some(annotation("error", &finding.place, &script.name, &message))
@@ -89,7 +95,11 @@ fn missed(script: &ScriptResult, finding: &Finding) -> Option<String> {
 
 fn annotation(kind: &str, place: &Place, title: &str, message: &str) -> String {
     let (file, title) = (property(&place.file), property(title));
-    format!("::{kind} file={file},line={},title={title}::{}", place.line, data(message))
+    format!(
+        "::{kind} file={file},line={},title={title}::{}",
+        place.line,
+        data(message)
+    )
 }
 
 /// Text as what follows the second `::`.

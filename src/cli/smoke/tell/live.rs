@@ -126,7 +126,9 @@ impl Canvas {
 
 impl TermLike for Canvas {
     fn width(&self) -> u16 {
-        let columns = Stream::Stderr.columns().and_then(|columns| columns.try_into().ok());
+        let columns = Stream::Stderr
+            .columns()
+            .and_then(|columns| columns.try_into().ok());
         columns.unwrap_or(COLUMNS)
     }
 

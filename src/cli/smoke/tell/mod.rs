@@ -56,7 +56,8 @@ impl Teller {
         let in_github = github::is_there();
         let is_seen = Stream::Stderr.is_terminal() && Stream::Stdout.is_terminal();
         let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let is_live = is_seen && !is_dumb && !json && !in_github && !printer.is_quiet() && !printer.is_logging();
+        let is_live =
+            is_seen && !is_dumb && !json && !in_github && !printer.is_quiet() && !printer.is_logging();
         Self {
             live: is_live.then(|| Live::start(printer.output(), runs)),
             printer,
@@ -124,7 +125,9 @@ impl Teller {
         }
         let annotations = github::annotations(results);
         match self.json {
-            true => annotations.iter().for_each(|line| self.printer.told(&self.keys.clean(line))),
+            true => annotations
+                .iter()
+                .for_each(|line| self.printer.told(&self.keys.clean(line))),
             false => self.say(&annotations),
         }
     }
@@ -147,7 +150,11 @@ impl Teller {
     }
 
     fn say(&self, lines: &[String]) {
-        let say = || lines.iter().for_each(|line| self.printer.words_line(&self.keys.clean(line)));
+        let say = || {
+            lines
+                .iter()
+                .for_each(|line| self.printer.words_line(&self.keys.clean(line)))
+        };
         match &self.live {
             Some(live) => live.above(say),
             None => say(),

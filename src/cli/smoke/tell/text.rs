@@ -99,7 +99,11 @@ fn findings(findings: &[Finding], indent: &str, paint: Paint) -> Vec<String> {
             Met::No { came } => {
                 let expected = in_one_line(&finding.expected, SHOWN);
                 lines.push(format!("{indent}{} {expected}", paint.bold("expected")));
-                lines.push(format!("{indent}{}     {}", paint.bold("came"), in_one_line(came, SHOWN)));
+                lines.push(format!(
+                    "{indent}{}     {}",
+                    paint.bold("came"),
+                    in_one_line(came, SHOWN)
+                ));
                 if let Some(ruling) = &finding.ruling {
                     let reason = in_one_line(&ruling.reason, SHOWN);
                     lines.push(format!("{indent}{}    {reason}", paint.bold("judge")));
