@@ -17,8 +17,7 @@ mod tell;
 use realtime_run::trace::TraceId;
 use tokio::sync::watch;
 
-pub use flags::MinPassRate;
-pub use report::ReportFile;
+pub use flags::{MinPassRate, ReportFile, ReportForm};
 
 use self::attempt::Stage;
 use self::plan::Planned;
@@ -108,22 +107,27 @@ pub fn run(arguments: &Arguments, printer: &Printer) -> Result<ExitStatus, Failu
     // Ends what is left of sessions that were cut off while they opened, and so their spans.
     runtime.shutdown_background();
     teller.finish(&results);
-    let written = reports.write(&results);
+    let mut status = status(&results);
+    if let Err(failure) = reports.write(&results) {
+        printer.failure(&failure);
+        status = status.or(failure.status());
+    }
     let deliveries = destinations.finish(None::<TraceId>, &mut signals);
     if !args.format.json {
         deliveries.show(&printer);
     }
     deliveries.warn(&printer);
-    written?;
-    let undelivered = args.trace.trace_strict && !deliveries.are_complete();
-    Ok(match status(&results) {
-        ExitStatus::Success if undelivered => ExitStatus::Failure,
-        status => status,
-    })
+    if args.trace.trace_strict && !deliveries.are_complete() {
+        status = status.or(ExitStatus::Failure);
+    }
+    Ok(status)
 }
 
 fn report_files(args: &ScriptArgs) -> Vec<ReportFile> {
-    let junit = args.junit.iter().map(|path| ReportFile::junit(path));
+    let junit = args.junit.iter().map(|path| ReportFile {
+        path: path.clone(),
+        form: ReportForm::Junit,
+    });
     junit.chain(args.report.iter().cloned()).collect()
 }
 

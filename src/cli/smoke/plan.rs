@@ -10,7 +10,7 @@ use realtime_run::script::{Expectation, Script, SimulatedServer};
 use realtime_run::simulator::{Replay, Scenario};
 
 use super::find;
-use crate::cli::args::{AgentArgs, ReplayArgs, RunArgs};
+use crate::cli::args::{AgentArgs, RunArgs};
 use crate::cli::exit::Failure;
 use crate::cli::printer::Printer;
 use crate::cli::server::Server;
