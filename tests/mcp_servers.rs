@@ -303,10 +303,17 @@ async fn a_script_s_mock_stands_in_for_a_tool_of_a_server() {
     script.apply_to(&mut agents);
     let servers = McpServers::new();
     let agent = agents.resolve_entry(&json!({}), &servers).await.unwrap();
-    let echo = agent.tools.iter().find(|tool| tool.spec().name == "echo").unwrap();
+    let echo = agent
+        .tools
+        .iter()
+        .find(|tool| tool.spec().name == "echo")
+        .unwrap();
     let call = |arguments| echo.call(ToolCall::new("call_1", "A", arguments));
     let answer = call(json!({"message": "hello"})).await.unwrap();
-    assert_eq!((answer.into_text().as_str(), echo.mcp_server()), ("mocked", Some("docs")));
+    assert_eq!(
+        (answer.into_text().as_str(), echo.mcp_server()),
+        ("mocked", Some("docs"))
+    );
     let wrong = call(json!({"message": 1})).await.unwrap_err();
     assert!(wrong.message().starts_with("invalid arguments"), "{wrong}");
     assert_eq!(watched.count("tools/call"), 0);

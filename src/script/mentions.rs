@@ -163,12 +163,14 @@ mod tests {
         assert!(passes("search", |_| {}));
         assert!(!passes("search", |server| server.enabled = false));
         assert!(!passes("search", |server| server.disabled_tools = vec!["search".into()]));
-        assert!(!passes("search", |server| server.enabled_tools = Some(vec!["read".into()])));
+        assert!(!passes("search", |server| server.enabled_tools =
+            Some(vec!["read".into()])));
         let read_only = |server: &mut McpServer| {
             server.enabled_tools = Some(vec!["read".into()]);
             server.prefix_on_clash = true;
         };
         assert!(passes("docs__read", read_only) && !passes("docs__search", read_only));
-        assert!(!passes("docs__read", |server| server.enabled_tools = Some(vec!["read".into()])));
+        assert!(!passes("docs__read", |server| server.enabled_tools =
+            Some(vec!["read".into()])));
     }
 }

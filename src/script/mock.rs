@@ -91,10 +91,9 @@ impl Tool for MockedTool {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use serde_json::json;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::agent::{AgentFile, ResolvedAgent};
@@ -106,7 +105,9 @@ mod tests {
     async fn mocked(agent: &str, mocks: &str) -> (ResolvedAgent, RunContext) {
         let text = format!("{mocks}\n[[turns]]\nuser = 'Hello'");
         let script = Script::parse("test.toml", &text, Path::new(DIRECTORY), &[]).unwrap();
-        let mut agents = AgentFile::load(format!("{DIRECTORY}/agents.toml")).unwrap().agents;
+        let mut agents = AgentFile::load(format!("{DIRECTORY}/agents.toml"))
+            .unwrap()
+            .agents;
         script.apply_to(&mut agents);
         let resolved = agents.resolve(agent, &agents.context, &McpServers::new()).await;
         (resolved.unwrap(), RunContext::new(agents.context))
@@ -131,7 +132,10 @@ mod tests {
     #[tokio::test]
     async fn a_mock_answers_with_what_it_says() {
         let text = mocked("Triage", "[tools.get_weather]\noutput = 'sunny'").await;
-        assert_eq!(call(&text, "get_weather", json!({"city": "Rome"})).await, Ok("sunny".into()));
+        assert_eq!(
+            call(&text, "get_weather", json!({"city": "Rome"})).await,
+            Ok("sunny".into())
+        );
         let value = mocked("Triage", "[tools.get_weather]\noutput = { sky = ['clear'] }").await;
         let answer = call(&value, "get_weather", json!({"city": "Rome"})).await;
         assert_eq!(answer, Ok(r#"{"sky":["clear"]}"#.into()));
@@ -146,7 +150,10 @@ mod tests {
         let triage = mocked("Triage", mocks).await;
         let answer = call(&triage, "remember", json!({})).await;
         assert!(answer.unwrap_err().starts_with("invalid arguments: "));
-        assert_eq!(call(&triage, "remember", json!({"name": "Bo"})).await, Ok("kept".into()));
+        assert_eq!(
+            call(&triage, "remember", json!({"name": "Bo"})).await,
+            Ok("kept".into())
+        );
         assert_eq!(triage.1.values()["user"], json!({"name": "Bo", "tier": "silver"}));
 
         let billing = mocked("Billing", "[tools.refund]\noutput = 'paid'").await;
@@ -160,17 +167,24 @@ mod tests {
     #[tokio::test]
     async fn what_runs_before_a_handoff_is_mocked_as_well() {
         let (triage, _) = mocked("Triage", "[tools.note]\nerror = 'out of paper'").await;
-        let note = triage.handoffs.iter().find_map(|handoff| handoff.on_handoff.clone());
-        let answer = note.unwrap().call(ToolCall::new("call_1", "Triage", json!({}))).await;
+        let note = triage
+            .handoffs
+            .iter()
+            .find_map(|handoff| handoff.on_handoff.clone());
+        let answer = note
+            .unwrap()
+            .call(ToolCall::new("call_1", "Triage", json!({})))
+            .await;
         assert_eq!(answer.unwrap_err().message(), "out of paper");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_delay_alone_delays_the_tool_itself() {
-        let triage = mocked("Triage", "[tools.remember]\ndelay_ms = 700").await;
+        let triage = mocked("Triage", "[tools.remember]\ndelay_ms = 20").await;
         let began = Instant::now();
         let answer = call(&triage, "remember", json!({"name": "Bo"})).await;
-        assert_eq!((answer, began.elapsed()), (Ok("kept".into()), Duration::from_millis(700)));
+        assert_eq!(answer, Ok("kept".into()));
+        assert!(began.elapsed() >= Duration::from_millis(20));
     }
 
     #[tokio::test]
