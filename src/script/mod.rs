@@ -10,6 +10,7 @@ mod happening;
 mod observe;
 mod outcome;
 mod play;
+mod spans;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
