@@ -21,7 +21,11 @@ impl Keys {
             Some(Command::Simulate(args)) => &args.simulator,
             _ => &arguments.run.simulator,
         };
-        let named = [&args.api_key_env, &simulator.llm_key_env];
+        let named = [
+            &args.api_key_env,
+            &simulator.llm_key_env,
+            &arguments.run.script.judge_key_env,
+        ];
         let named = named.into_iter().filter_map(|name| name.as_deref());
         let variables = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"]
             .into_iter()

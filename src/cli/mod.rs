@@ -7,11 +7,13 @@
 
 mod approver;
 mod args;
+mod columns;
 mod commands;
 mod context;
 mod conversation;
 mod duration;
 mod exit;
+mod given;
 mod glyphs;
 mod keys;
 mod logs;
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
     };
     logs::start(arguments.output.verbose, Keys::of(&arguments), &printer);
     let result = match &arguments.command {
+        None if !arguments.run.script.paths.is_empty() => smoke::run(&arguments, &printer),
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema(args)) => commands::schema(args, &printer),

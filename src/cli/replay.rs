@@ -12,7 +12,7 @@ use super::exit::{ExitStatus, Failure};
 use super::printer::Printer;
 
 /// Deviations told one by one; of more only the number is told.
-pub const MOST_TOLD: u64 = 100;
+pub const MOST_TOLD: usize = 100;
 
 /// A recording that is played.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Replaying {
             path.display().to_string(),
         );
         let tell = move |deviation: &Deviation| {
-            if count.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            if count.fetch_add(1, Ordering::Relaxed) < MOST_TOLD as u64 {
                 let client = deviation.client;
                 printer.error(
                     &format!("client {client} deviates from {name}, {deviation}"),

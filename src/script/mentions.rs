@@ -139,3 +139,38 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     }
     distinct
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::agent::Agent;
+    use crate::tool::McpCommand;
+
+    /// Whether a script may speak of this tool, of agents with such an MCP server.
+    fn passes(tool: &str, change: impl FnOnce(&mut McpServer)) -> bool {
+        let mut server = McpServer::new("docs", McpCommand::new("false", [""; 0]));
+        change(&mut server);
+        let agents = Agents::new(Agent::new("A").mcp_server(server));
+        let text = format!("[tools.{tool}]\noutput = 1\n[[turns]]\nuser = 'Hello'");
+        let script = Script::parse("test.toml", &text, Path::new("."), &[]).unwrap();
+        script.check_with(&agents).is_ok()
+    }
+
+    #[test]
+    fn a_tool_that_a_server_could_bring_passes() {
+        assert!(passes("search", |_| {}));
+        assert!(!passes("search", |server| server.enabled = false));
+        assert!(!passes("search", |server| server.disabled_tools = vec!["search".into()]));
+        assert!(!passes("search", |server| server.enabled_tools =
+            Some(vec!["read".into()])));
+        let read_only = |server: &mut McpServer| {
+            server.enabled_tools = Some(vec!["read".into()]);
+            server.prefix_on_clash = true;
+        };
+        assert!(passes("docs__read", read_only) && !passes("docs__search", read_only));
+        assert!(!passes("docs__read", |server| server.enabled_tools =
+            Some(vec!["read".into()])));
+    }
+}

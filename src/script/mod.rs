@@ -5,9 +5,14 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod expect;
+mod file;
+mod happening;
 mod mentions;
 mod mock;
+mod observe;
 mod outcome;
+mod play;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
@@ -15,3 +20,4 @@ pub use definition::{
 };
 pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
+pub use play::{PlayOptions, Progress, play};

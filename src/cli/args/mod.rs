@@ -17,6 +17,7 @@ mod traces;
 
 use realtime_run::simulator::OpeningRefusal;
 
+use super::given::Given;
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
@@ -44,6 +45,9 @@ pub struct Arguments {
     pub run: RunArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What was said to get here.
+    #[arg(skip)]
+    pub given: Given,
 }
 
 const AFTER_HELP: &str = "\
@@ -85,7 +89,7 @@ Environment:
 /// What to do instead of running a session.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check agent files and scenario files, and tell every mistake in them
+    /// Check agent files, scenario files and script files, and tell every mistake in them
     Check(CheckArgs),
     /// Print the JSON Schema of a kind of file, by which editors complete and check them
     Schema(SchemaArgs),
@@ -116,6 +120,8 @@ pub enum FileKind {
     Agent,
     /// What a simulated server says and does wrong
     Scenario,
+    /// Smoke tests: a conversation, and what is expected of it
+    Script,
 }
 
 #[derive(Debug, Args)]
@@ -394,7 +400,11 @@ impl Arguments {
                 return Err(command.error(ErrorKind::ArgumentConflict, message));
             }
         }
-        Self::from_arg_matches(&matches)
+        let given = Given::of(&command, &matches);
+        Ok(Self {
+            given,
+            ..Self::from_arg_matches(&matches)?
+        })
     }
 }
 

@@ -98,11 +98,10 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     }
     deliveries.warn(&printer);
     last_event.print(&deliveries, &printer);
-    let undelivered = args.trace.trace_strict && !deliveries.are_complete();
-    Ok(match status {
-        ExitStatus::Success if undelivered => ExitStatus::Failure,
-        status => status,
-    })
+    if args.trace.trace_strict && !deliveries.are_complete() {
+        return Ok(status.or(ExitStatus::Failure));
+    }
+    Ok(status)
 }
 
 fn listen(runtime: &Runtime) -> Result<Signals, Failure> {

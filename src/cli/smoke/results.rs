@@ -159,7 +159,13 @@ impl ScriptResult {
     /// Whether enough of its runs would pass if all that are left did.
     pub fn can_pass(&self) -> bool {
         let lost = self.runs.len() - self.passed();
-        (self.planned - lost) as f64 >= self.min_pass_rate * self.planned as f64
+        self.planned - lost >= self.needed()
+    }
+
+    /// How many of its runs have to pass.
+    fn needed(&self) -> usize {
+        // 0.55 of 20 are 11, though their product is a little more.
+        (self.min_pass_rate * self.planned as f64 - 1e-9).ceil() as usize
     }
 
     /// Every attempt of every run.
@@ -185,5 +191,13 @@ impl ScriptResult {
         self.attempts()
             .for_each(|attempt| sum.add(&attempt.outcome.usage));
         sum
+    }
+}
+
+impl Results {
+    /// How many scripts stand so.
+    pub fn count(&self, standing: Standing) -> usize {
+        let alike = |script: &&ScriptResult| script.standing() == standing;
+        self.scripts.iter().filter(alike).count()
     }
 }

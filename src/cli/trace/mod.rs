@@ -69,6 +69,11 @@ impl RunTrace {
         }
     }
 
+    /// What keeps its spans.
+    pub fn memory(&self) -> Arc<MemoryProcessor> {
+        Arc::clone(&self.memory)
+    }
+
     /// Its spans as a tree; `None` if nothing is traced.
     pub fn tree(&self) -> Option<TraceTree> {
         let trace = self.memory.traces().pop()?;

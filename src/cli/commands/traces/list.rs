@@ -7,6 +7,7 @@ use realtime_run::trace::{Delivery, Item, RunContent, SpanData, SpanRecord, Stor
 use serde::Serialize;
 
 use crate::cli::args::ListArgs;
+use crate::cli::columns::columns;
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::output::Stream;
@@ -199,19 +200,5 @@ fn table(rows: &[Row]) -> Vec<String> {
         ];
         cells.insert(0, heading.map(str::to_owned));
     }
-    let width = |column: usize| {
-        let widths = cells
-            .iter()
-            .map(|row| row.get(column).map_or(0, |cell| cell.chars().count()));
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..8).map(width).collect();
-    let line = |row: &[String; 8]| {
-        let padded = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    cells.iter().map(line).collect()
+    columns(&cells)
 }
