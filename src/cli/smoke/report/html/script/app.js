@@ -3,14 +3,16 @@ function start(report) {
   report.scripts.forEach((script, place) => (script.place = place));
   showHead(report);
   const scripts = new Scripts(report.scripts);
+  const isWrong = ({ status }) => STATUSES[status].isWrong;
+  const first = report.scripts.find(isWrong) ?? report.scripts[0];
   const show = () => {
     const [place, run, number] = location.hash.slice(1).split('-').map(Number);
-    const script = (location.hash && report.scripts[place]) || report.scripts.find(({ status }) => status !== 'passed') || report.scripts[0];
+    const script = (location.hash && report.scripts[place]) || first;
     if (!script) return byId('script').replaceChildren(nothing('There are no scripts in this report.'));
     const chosen = attemptsOf(script).find((one) => one.run.number === run && one.number === number);
     scripts.select(script);
     showScript(script, chosen);
-    if (chosen) byId('attempt').focus();
+    if (chosen) byId('attempt')?.focus();
   };
   addEventListener('hashchange', show);
   show();
@@ -24,7 +26,7 @@ function showHead({ program, started_at: startedAt, duration_ms: took, interrupt
     `took ${millis(took)}`,
     counted(totals.scripts, 'script'),
     totals.attempts === totals.scripts ? null : `played ${counted(totals.attempts, 'time')}`,
-    totals.tokens.total ? `${tokenWords(totals.tokens)} tokens` : null,
+    tokenWords(totals.tokens),
     `${program.name} ${program.version}`,
   ];
   byId('facts').append(...facts.filter(Boolean).map((fact) => element('span', {}, fact)));

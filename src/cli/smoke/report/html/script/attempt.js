@@ -3,15 +3,15 @@ const AROUND_ROWS = 150;
 /** Characters of a line that is shown in full at once. */
 const LONG_LINE = 2_000;
 
-/** All that is known of an attempt. */
-function attemptParts(attempt, heading) {
+/** All that is known of an attempt; `name` is empty if it is the only one. */
+function attemptParts(attempt, name) {
   const head = [
-    element('h3', { id: 'attempt', tabindex: -1 }, statusWord(attempt.status), heading ? ` ${heading}` : ''),
-    attempt.reason === null ? null : element('p', { class: 'reason' }, attempt.reason),
+    name ? element('h3', { id: 'attempt', tabindex: -1 }, statusWord(attempt.status), `: ${name}`) : '',
+    attempt.reason === null ? '' : element('p', { class: 'reason' }, attempt.reason),
     pairs([
       ['took', millis(attempt.duration_ms)],
       ['began', `${attempt.started_at.slice(0, 19).replace('T', ' ')} UTC`],
-      ['tokens', tokenWords(attempt.tokens)],
+      ['used', tokenWords(attempt.tokens)],
       ['trace', attempt.trace_id && element('code', { class: 'whole' }, attempt.trace_id)],
     ]),
   ];
@@ -20,7 +20,7 @@ function attemptParts(attempt, heading) {
   }
   const spans = attempt.spans.length
     ? element('section', { class: 'turn' }, element('h4', {}, 'Expected of the trace'), expectations(attempt.spans))
-    : null;
+    : '';
   return [...head, ...attempt.turns.map(turnPart), spans, ...traceParts(attempt)];
 }
 

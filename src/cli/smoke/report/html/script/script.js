@@ -1,21 +1,21 @@
 /** What came of a script: all of its runs, and all that is known of one attempt. */
 function showScript(script, chosen) {
   const attempts = attemptsOf(script);
-  const one = chosen ?? attempts.find(({ attempt }) => attempt.status !== 'passed') ?? attempts[0];
+  const one = chosen ?? attempts.find(({ attempt }) => STATUSES[attempt.status].isWrong) ?? attempts[0];
   byId('script').replaceChildren(
     element('h2', { id: 'name' }, script.name),
     element('p', { class: 'verdict' }, statusWord(script.status), verdictWords(script)),
     pairs([
       ['script', element('code', {}, script.path)],
       ['agents', element('code', {}, script.agent)],
-      ['tokens', tokenWords(script.tokens)],
+      ['used', tokenWords(script.tokens)],
     ]),
     element('p', { class: 'rerun' }, element('span', { class: 'soft' }, 'Run it again: '), element('code', { class: 'whole', tabindex: 0 }, script.rerun)),
-    ...[latencies(script), attempts.length > 1 ? runsTable(script, attempts, one) : null].filter(Boolean),
-    ...(one ? attemptParts(one.attempt, attempts.length > 1 ? attemptName(script, one) : '').filter(Boolean) : [nothing('It did not come to a run of this script.')]),
+    latencies(script) ?? '',
+    attempts.length > 1 ? runsTable(script, attempts, one) : '',
+    ...(one ? attemptParts(one.attempt, attemptName(script, one)) : [nothing('It did not come to a run of this script.')]),
   );
-  if (one?.attempt.whole) drawTrace(one.attempt);
-  return one;
+  if (one) drawTrace(one.attempt);
 }
 
 /** Every attempt with the run it is of. */
@@ -36,10 +36,11 @@ function verdictWords(script) {
   const passed = script.runs.filter(({ status }) => !STATUSES[status].isWrong).length;
   const needed = script.min_pass_rate < 1 ? `, of which ${percent(script.min_pass_rate)} have to pass` : '';
   const rate = script.pass_rate === null ? '' : ` (${percent(script.pass_rate)})`;
-  return `: ${passed} of ${counted(script.runs.length, 'run')} passed${rate}${needed}; ${script.planned_runs} were planned`;
+  const planned = script.runs.length < script.planned_runs ? `; ${script.planned_runs} were planned` : '';
+  return `: ${passed} of ${counted(script.runs.length, 'run')} passed${rate}${needed}${planned}`;
 }
 
-/** A row for each attempt; those that are told in full lead to it. */
+/** A row for each attempt, which leads to it. */
 function runsTable(script, attempts, chosen) {
   const place = element('div', { class: 'runs', tabindex: 0, role: 'region', 'aria-label': 'Runs' });
   const name = (one) => {
@@ -47,18 +48,13 @@ function runsTable(script, attempts, chosen) {
     const isCurrent = one.attempt === chosen.attempt ? 'true' : null;
     return element('a', { href: placeOf(script, one), 'aria-current': isCurrent }, text);
   };
-  const waited = ({ turns }) => Math.max(...turns.map((turn) => turn.first_word_ms ?? -1), -1);
-  const row = (one) => {
-    const longest = waited(one.attempt);
-    return [
-      name(one),
-      statusWord(one.attempt.status),
-      element('span', { class: 'number' }, millis(one.attempt.duration_ms)),
-      longest < 0 ? '–' : element('span', { class: 'number' }, millis(longest)),
-      one.attempt.whole ? '' : 'in short',
-    ];
-  };
-  showTable(place, ['run', 'status', 'took', 'longest wait for a word', ''], attempts, row);
+  const row = (one) => [
+    name(one),
+    statusWord(one.attempt.status),
+    element('span', { class: 'number' }, millis(one.attempt.duration_ms)),
+    one.attempt.whole ? '' : 'in short',
+  ];
+  showTable(place, ['run', 'status', 'took', ''], attempts, row);
   return place;
 }
 

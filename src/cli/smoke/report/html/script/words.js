@@ -49,5 +49,5 @@ function latencies({ first_word: word, first_sound: sound }) {
 /** Tokens in a few words. */
 function tokenWords({ total, input, input_cached: cached, output }) {
   if (!total) return '';
-  return `${count(total)} (in ${count(input)}${cached ? `, ${count(cached)} cached` : ''}; out ${count(output)})`;
+  return `${counted(total, 'token')} (in ${count(input)}${cached ? `, ${count(cached)} cached` : ''}; out ${count(output)})`;
 }
