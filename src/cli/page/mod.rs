@@ -24,6 +24,7 @@ const SCRIPT: &str = concat!(
     "'use strict';\n",
     include_str!("script/elements.js"),
     include_str!("script/words.js"),
+    include_str!("script/tables.js"),
     include_str!("script/spans.js"),
     include_str!("script/view.js"),
     include_str!("script/waterfall.js"),

@@ -106,6 +106,13 @@ impl From<&Verdict> for Standing {
     }
 }
 
+impl Attempt {
+    /// Whether all that was expected came.
+    pub fn has_passed(&self) -> bool {
+        self.outcome.verdict == Verdict::Passed
+    }
+}
+
 impl Run {
     /// How it stands: as its last attempt, but flaky if that passed and one before did not.
     pub fn standing(&self) -> Standing {

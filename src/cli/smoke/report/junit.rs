@@ -175,3 +175,17 @@ fn kind(attempt: &Attempt) -> (NonSuccessKind, &'static str) {
     };
     (kind, Standing::from(&attempt.outcome.verdict).as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::smoke::report::samples::{self, KEY};
+
+    #[test]
+    fn it_tells_each_run_as_ci_systems_do() {
+        let keys = [KEY.to_owned()].into_iter().collect();
+        let report = report(&samples::results(), &keys).unwrap();
+        assert!(!report.contains(KEY));
+        insta::assert_snapshot!(report);
+    }
+}

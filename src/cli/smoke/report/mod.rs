@@ -9,6 +9,8 @@ mod html;
 mod json;
 mod junit;
 mod plain;
+#[cfg(test)]
+mod samples;
 mod wire;
 
 use anyhow::Context;

@@ -12,7 +12,7 @@ pub fn summary(outcome: &Outcome) -> Option<String> {
         Verdict::Failed => {
             let mut unmet = unmet(outcome);
             let first = unmet.next().map_or_else(String::new, |(finding, came)| {
-                format!("expected {}, but {}", finding.expected, came)
+                format!("expected {}: {}", finding.expected, came)
             });
             let others = unmet.count();
             let more = if others > 0 {
@@ -44,7 +44,7 @@ pub fn details(outcome: &Outcome) -> String {
     }
     for turn in &outcome.turns {
         if turn.findings.iter().any(|finding| finding.met != Met::Yes) {
-            let _ = writeln!(text, "{} {}", at(&turn.place), turn.act);
+            let _ = writeln!(text, "{} the user {}", at(&turn.place), turn.act);
             tell(&mut text, &turn.findings);
         }
     }
@@ -59,7 +59,7 @@ pub fn details(outcome: &Outcome) -> String {
 pub fn transcript(turns: &[TurnOutcome]) -> String {
     let mut text = String::new();
     for turn in turns {
-        let _ = writeln!(text, "{} {}", at(&turn.place), turn.act);
+        let _ = writeln!(text, "{} the user {}", at(&turn.place), turn.act);
         for line in &turn.transcript {
             let who = match &line.speaker {
                 Speaker::User => "user",
@@ -96,7 +96,7 @@ fn tell(text: &mut String, findings: &[Finding]) {
             indented(&finding.expected)
         );
         if let Some(came) = came {
-            let _ = writeln!(text, "    came: {}", indented(came));
+            let _ = writeln!(text, "    instead: {}", indented(came));
         }
         if let Some(ruling) = &finding.ruling {
             let _ = writeln!(text, "    judge: {}", indented(&ruling.reason));
