@@ -6,6 +6,7 @@
 
 mod definition;
 mod file;
+mod judge;
 mod mentions;
 mod mock;
 mod outcome;
@@ -14,5 +15,6 @@ pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use judge::{Judge, JudgeError};
 pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
