@@ -18,6 +18,7 @@ use realtime_run::trace::TraceId;
 use tokio::sync::watch;
 
 pub use flags::{MinPassRate, ReportFile, ReportForm};
+pub use report::schema as report_schema;
 
 use self::attempt::Stage;
 use self::plan::Planned;
