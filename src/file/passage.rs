@@ -82,7 +82,7 @@ impl<'a> Passage<'a> {
 pub struct InvalidPattern {
     message: String,
     /// The bytes of the expression that are wrong, where that is known.
-    range: Option<Range<usize>>,
+    pub(crate) range: Option<Range<usize>>,
 }
 
 /// Reads a regular expression in the syntax of the crate `regex`.

@@ -91,10 +91,9 @@ impl Tool for MockedTool {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use serde_json::json;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::agent::{AgentFile, ResolvedAgent};
@@ -179,15 +178,13 @@ mod tests {
         assert_eq!(answer.unwrap_err().message(), "out of paper");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_delay_alone_delays_the_tool_itself() {
-        let triage = mocked("Triage", "[tools.remember]\ndelay_ms = 700").await;
+        let triage = mocked("Triage", "[tools.remember]\ndelay_ms = 20").await;
         let began = Instant::now();
         let answer = call(&triage, "remember", json!({"name": "Bo"})).await;
-        assert_eq!(
-            (answer, began.elapsed()),
-            (Ok("kept".into()), Duration::from_millis(700))
-        );
+        assert_eq!(answer, Ok("kept".into()));
+        assert!(began.elapsed() >= Duration::from_millis(20));
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ mod mock;
 mod observe;
 mod outcome;
 mod play;
+mod spans;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,

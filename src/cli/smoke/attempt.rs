@@ -1,6 +1,7 @@
 //! One attempt to play a script: with a session, a simulated server and a trace of its own.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use realtime_run::trace::{JsonMap, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::Time;
 use super::plan::{Follows, Planned};
 use super::results::Attempt;
+use super::{OnTurn, Time};
 use crate::cli::args::RunArgs;
 use crate::cli::conversation::run_timeout;
 use crate::cli::duration;
@@ -38,18 +39,17 @@ pub struct Stage<'a> {
 
 impl Stage<'_> {
     /// Plays a script once. `None` if everything was to end before it was over.
-    pub async fn play(&self, planned: &Planned, time: Time) -> Option<Attempt> {
+    pub async fn play(&self, planned: &Planned, time: Time, on_turn: Option<OnTurn>) -> Option<Attempt> {
         let (started_at, started) = (Timestamp::now(), Instant::now());
         let about = about(planned, time);
         let trace = RunTrace::start(self.destinations, &self.args.trace, &planned.tracing, about);
-        let mut outcome = match self.hold(planned, time, &trace).await {
+        let reached = Arc::new(AtomicUsize::new(0));
+        let on_turn = noted(Arc::clone(&reached), on_turn);
+        let mut outcome = match self.hold(planned, time, &trace, on_turn).await {
             Ok(outcome) => outcome,
             Err(Cut::Ending) => return None,
             Err(Cut::Timeout(limit)) => without_turns(Verdict::TimedOut {
-                reason: format!(
-                    "it was not over within {}: --timeout sets the limit",
-                    duration::show(limit)
-                ),
+                reason: out_of_time(limit, reached.load(Ordering::Relaxed)),
             }),
             Err(Cut::Broken(failure)) => without_turns(broken(failure)),
         };
@@ -63,10 +63,16 @@ impl Stage<'_> {
     }
 
     /// Opens a server and a session, and plays the script.
-    async fn hold(&self, planned: &Planned, time: Time, trace: &RunTrace) -> Result<Outcome, Cut> {
+    async fn hold(
+        &self,
+        planned: &Planned,
+        time: Time,
+        trace: &RunTrace,
+        on_turn: OnTurn,
+    ) -> Result<Outcome, Cut> {
         let deviations = Arc::new(Mutex::new(Vec::new()));
         let server = server(planned, time, &deviations).open().await?;
-        let outcome = self.converse(planned, &server, trace).await;
+        let outcome = self.converse(planned, &server, trace, on_turn).await;
         server.close().await;
         let mut outcome = outcome?;
         if let Some(Follows::Replay(_, path)) = &planned.follows {
@@ -81,6 +87,7 @@ impl Stage<'_> {
         planned: &Planned,
         server: &OpenServer,
         trace: &RunTrace,
+        on_turn: OnTurn,
     ) -> Result<Outcome, Cut> {
         let mut cut = std::pin::pin!(self.cut());
         let is_traced = trace.trace.is_recording();
@@ -97,6 +104,7 @@ impl Stage<'_> {
         let options = PlayOptions {
             turn_limit: self.args.turns.turn_timeout,
             spans: is_traced.then(|| trace.memory()),
+            on_turn: Some(on_turn),
             ..PlayOptions::default()
         };
         let cut = tokio::select! {
@@ -193,6 +201,24 @@ fn note_deviations(deviations: &[Deviation], path: &Path, outcome: &mut Outcome)
     }
     if outcome.verdict == Verdict::Passed && !deviations.is_empty() {
         outcome.verdict = Verdict::Failed;
+    }
+}
+
+/// Keeps the turn that was reached, and tells it on.
+fn noted(reached: Arc<AtomicUsize>, on_turn: Option<OnTurn>) -> OnTurn {
+    Arc::new(move |progress| {
+        reached.store(progress.turn, Ordering::Relaxed);
+        if let Some(on_turn) = &on_turn {
+            on_turn(progress);
+        }
+    })
+}
+
+fn out_of_time(limit: Duration, turn: usize) -> String {
+    let limit = duration::show(limit);
+    match turn {
+        0 => format!("the session did not open within {limit}: --timeout sets the limit"),
+        turn => format!("it was at turn {turn} after {limit}: --timeout sets the limit"),
     }
 }
 

@@ -21,7 +21,9 @@ pub fn scripts(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             continue;
         }
         let before = found.len();
-        search(path, &mut found)
+        // What is in this folder is known by its own name.
+        let folder = path.strip_prefix(".").unwrap_or(path);
+        search(folder, &mut found)
             .with_context(|| format!("cannot look for scripts in {}", path.display()))
             .map_err(Failure::usage)?;
         if found.len() == before {
@@ -40,7 +42,9 @@ pub fn scripts(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 /// Links to folders are not followed, so that none leads round in a circle; nor is what is hidden.
 fn search(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let entries: io::Result<Vec<_>> = fs::read_dir(folder)?.collect();
+    let here = Path::new(".");
+    let entries = fs::read_dir(if folder == Path::new("") { here } else { folder })?;
+    let entries: io::Result<Vec<_>> = entries.collect();
     let mut entries = entries?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -50,9 +54,9 @@ fn search(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            search(&entry.path(), found)?;
+            search(&folder.join(entry.file_name()), found)?;
         } else if name.ends_with(ENDING) {
-            found.push(entry.path());
+            found.push(folder.join(entry.file_name()));
         }
     }
     Ok(())

@@ -14,7 +14,9 @@ mod report;
 mod results;
 mod tell;
 
-use realtime_run::trace::TraceId;
+use std::sync::Arc;
+
+use realtime_run::script::Progress;
 use tokio::sync::watch;
 
 pub use flags::{MinPassRate, ReportFile, ReportForm};
@@ -45,6 +47,9 @@ struct Time {
     /// Of the run's attempts, from 1.
     attempt: u32,
 }
+
+/// Told when a turn begins.
+type OnTurn = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// Flags that are about many scripts, or about what is told of them: one script is played again without them.
 const NOT_AGAIN: [&str; 15] = [
@@ -113,7 +118,7 @@ pub fn run(arguments: &Arguments, printer: &Printer) -> Result<ExitStatus, Failu
         printer.failure(&failure);
         status = status.or(failure.status());
     }
-    let deliveries = destinations.finish(None::<TraceId>, &mut signals);
+    let deliveries = destinations.finish(None, &mut signals);
     if !args.format.json {
         deliveries.show(&printer);
     }

@@ -115,9 +115,10 @@ impl<'a> Pool<'a> {
                 break;
             };
             let (planned, stage) = (&self.planned[time.script], self.stage);
-            self.teller.began(time, &self.scripts[time.script]);
-            self.playing
-                .push(Box::pin(async move { (time, stage.play(planned, time).await) }));
+            let on_turn = self.teller.began(time, &self.scripts[time.script]);
+            self.playing.push(Box::pin(async move {
+                (time, stage.play(planned, time, on_turn).await)
+            }));
         }
     }
 

@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         });
         let directory = full.parent().unwrap_or(Path::new("/"));
         let source = Source::new(&name, &other.text, directory, Some(Arc::clone(&other)));
-        let above = [above, &[full.clone()]].concat();
+        let above = [above, std::slice::from_ref(&full)].concat();
         Ok(self.part(source, &other.text, variables, &above))
     }
 }

@@ -80,7 +80,7 @@ impl Player<'_> {
         let handle = self.handle.clone();
         let sent = self.during(handle.send_message(text), deadline).await?;
         self.observer.user_ended(self.now());
-        self.check(sent)
+        self.check(sent, deadline).await
     }
 
     async fn switch_agent(&mut self, turn: &Turn, agent: &str, deadline: Instant) -> Result<(), Stop> {
@@ -91,14 +91,14 @@ impl Player<'_> {
                 let expected = format!("that `{agent}` can take charge");
                 Err(impossible(turn, expected, error.to_string()))
             }
-            result => self.check(result),
+            result => self.check(result, deadline).await,
         }
     }
 
     async fn interrupt(&mut self, deadline: Instant) -> Result<(), Stop> {
         let handle = self.handle.clone();
         let sent = self.during(handle.interrupt(), deadline).await?;
-        self.check(sent)?;
+        self.check(sent, deadline).await?;
         self.catch_up(deadline).await
     }
 
@@ -125,7 +125,7 @@ impl Player<'_> {
                 let expected = format!("{} that waits for approval", a_call(tool));
                 Err(impossible(turn, expected, error.to_string()))
             }
-            result => self.check(result),
+            result => self.check(result, deadline).await,
         }
     }
 
@@ -137,23 +137,25 @@ impl Player<'_> {
         let sent = self
             .during(handle.send_raw(event.clone().into()), deadline)
             .await?;
-        self.check(sent)
+        self.check(sent, deadline).await
     }
 
     /// Waits until the session has done what was asked of it, and all that it told meanwhile is read.
     pub(super) async fn catch_up(&mut self, deadline: Instant) -> Result<(), Stop> {
         let handle = self.handle.clone();
         let done = self.during(handle.history(), deadline).await?;
-        self.check(done.map(|_| ()))?;
+        self.check(done.map(|_| ()), deadline).await?;
         while self.next_event(Instant::now()).await? {}
         Ok(())
     }
 
-    fn check(&self, result: Result<(), SessionError>) -> Result<(), Stop> {
-        result.map_err(|error| match self.observer.end() {
-            Some(reason) => Stop::of_end(reason),
-            None => Stop::of_error(&error),
-        })
+    /// A session that takes no more is over; its last event tells why.
+    async fn check(&mut self, result: Result<(), SessionError>, deadline: Instant) -> Result<(), Stop> {
+        let Err(error) = result else { return Ok(()) };
+        while let SessionError::Ended = error
+            && self.next_event(deadline).await?
+        {}
+        Err(Stop::Broken(error.to_string()))
     }
 }
 

@@ -21,7 +21,7 @@ use super::expect::{self, Ending, Rulings};
 use super::observe::{Observer, Window};
 use super::{Act, EventKind, Finding, Met, Outcome, Script, Turn, TurnOutcome, Verdict};
 use crate::session::{Session, SessionHandle};
-use crate::trace::MemoryProcessor;
+use crate::trace::{MemoryProcessor, TraceId, TraceTree};
 
 /// How a script is played.
 #[derive(Clone)]
@@ -68,14 +68,21 @@ impl std::fmt::Debug for PlayOptions {
 pub async fn play(script: &Script, session: Session, options: PlayOptions) -> Outcome {
     let trace_id = session.trace_id();
     let mut player = Player::new(script, session, options);
-    let (turns, verdict) = player.play().await;
+    let (turns, mut verdict) = player.play().await;
     player.close().await;
+    let spans = match turns.len() == script.turns.len() {
+        true => player.check_spans(trace_id),
+        false => Vec::new(),
+    };
+    if verdict == Verdict::Passed && spans.iter().any(is_unmet) {
+        verdict = Verdict::Failed;
+    }
     Outcome {
         verdict,
         trace_id: trace_id.map(|id| id.to_string()),
         duration: player.now(),
         turns,
-        spans: Vec::new(),
+        spans,
         usage: player.observer.usage().clone(),
     }
 }
@@ -276,6 +283,20 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Holds the trace against what is expected of it, once its spans have ended.
+    fn check_spans(&self, trace_id: Option<TraceId>) -> Vec<Finding> {
+        let memory = self.options.spans.as_ref();
+        let tree = memory.zip(trace_id).and_then(|(memory, id)| {
+            let trace = memory.traces().into_iter().find(|trace| trace.id == id)?;
+            let spans = memory.spans().into_iter();
+            Some(TraceTree::new(trace, spans.filter(|span| span.trace_id() == id)))
+        });
+        match tree {
+            Some(tree) => self.script.check_spans(&tree),
+            None => self.script.miss_spans(),
+        }
+    }
+
     /// Closes the session, and takes note of the tokens that it tells of to the end.
     async fn close(&mut self) {
         let handle = self.handle.clone();
@@ -292,6 +313,12 @@ impl<'a> Player<'a> {
 
 /// Whether something that was expected did not come.
 fn has_failed(outcomes: &[TurnOutcome]) -> bool {
-    let mut findings = outcomes.iter().flat_map(|outcome| &outcome.findings);
-    findings.any(|finding| matches!(finding.met, Met::No { .. }))
+    outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.findings)
+        .any(is_unmet)
+}
+
+fn is_unmet(finding: &Finding) -> bool {
+    matches!(finding.met, Met::No { .. })
 }

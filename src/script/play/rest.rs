@@ -32,8 +32,9 @@ impl Player<'_> {
         loop {
             self.reject_what_nobody_decides(place, deadline).await?;
             let until = match self.rest_of(place) {
-                Rest::Now if self.has_come(place) => return Ok(()),
-                Rest::Now if Instant::now() >= echo_until => return Ok(()),
+                Rest::Now if self.has_come(place) || Instant::now() >= echo_until => {
+                    return self.catch_up(deadline).await;
+                }
                 Rest::Now => echo_until,
                 Rest::At(at) if self.now() >= at => return Ok(()),
                 Rest::At(at) => self.started + at,

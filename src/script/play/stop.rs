@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::act;
 use crate::script::expect::{Ending, time};
 use crate::script::{Finding, Turn};
-use crate::session::{EndReason, SessionError};
+use crate::session::EndReason;
 
 /// Why a script is not played on after a turn.
 #[derive(Debug)]
@@ -27,11 +27,6 @@ impl Stop {
             EndReason::Closed | EndReason::Guardrail { .. } => Self::Over(reason.to_string()),
             other => Self::Broken(other.to_string()),
         }
-    }
-
-    /// What it means that the session took no more. Its last event tells more, and is read first.
-    pub(super) fn of_error(error: &SessionError) -> Self {
-        Self::Broken(error.to_string())
     }
 
     pub(super) fn ending(&self) -> Ending {

@@ -20,7 +20,8 @@ use super::{ReportFile, ReportForm};
 use crate::cli::exit::Failure;
 use crate::cli::keys::Keys;
 use file::Target;
-pub use json::schema;
+pub use json::{clean, schema};
+pub use wire::Attempt as AttemptReport;
 
 /// The reports of a run, each with a file that waits for it. What is dropped without being written leaves nothing.
 #[derive(Debug)]

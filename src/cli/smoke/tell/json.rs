@@ -1,10 +1,10 @@
 //! What came of runs, an object a line, for programs.
 
-use realtime_run::script::Outcome;
-use realtime_run::trace::Timestamp;
 use serde::Serialize;
 
 use super::Ended;
+use crate::cli::keys::Keys;
+use crate::cli::smoke::report::{AttemptReport, clean};
 use crate::cli::smoke::results::{Results, Standing};
 
 /// An attempt has ended.
@@ -18,16 +18,16 @@ struct AttemptLine<'a> {
     attempt: u32,
     /// Whether another attempt follows.
     retried: bool,
-    started_at: Timestamp,
+    /// The rest is as in reports.
     #[serde(flatten)]
-    outcome: &'a Outcome,
+    told: AttemptReport,
 }
 
 /// All is over.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "summary")]
 struct SummaryLine<'a> {
-    duration_s: f64,
+    duration_ms: f64,
     interrupted: bool,
     scripts: Vec<ScriptLine<'a>>,
 }
@@ -42,21 +42,21 @@ struct ScriptLine<'a> {
 }
 
 /// The line for an attempt.
-pub fn attempt(ended: &Ended<'_>) -> Option<String> {
-    line(&AttemptLine {
+pub fn attempt(ended: &Ended<'_>, keys: &Keys) -> Option<String> {
+    let line = AttemptLine {
         script: &ended.script.name,
         path: ended.script.path.display().to_string(),
         agent: ended.script.agent.display().to_string(),
         run: ended.time.run,
         attempt: ended.time.attempt,
         retried: ended.goes_on,
-        started_at: ended.attempt.started_at,
-        outcome: &ended.attempt.outcome,
-    })
+        told: AttemptReport::new(ended.attempt),
+    };
+    self::line(&line, keys)
 }
 
 /// The line at the end.
-pub fn summary(results: &Results) -> Option<String> {
+pub fn summary(results: &Results, keys: &Keys) -> Option<String> {
     let scripts = results.scripts.iter().map(|script| ScriptLine {
         script: &script.name,
         path: script.path.display().to_string(),
@@ -64,14 +64,15 @@ pub fn summary(results: &Results) -> Option<String> {
         runs: script.runs.len(),
         passed: script.passed(),
     });
-    line(&SummaryLine {
-        duration_s: results.duration.as_secs_f64(),
+    let line = SummaryLine {
+        duration_ms: results.duration.as_micros() as f64 / 1e3,
         interrupted: results.is_interrupted,
         scripts: scripts.collect(),
-    })
+    };
+    self::line(&line, keys)
 }
 
 /// The types of a line can all be written as JSON.
-fn line(object: &impl Serialize) -> Option<String> {
-    serde_json::to_string(object).ok()
+fn line(object: &impl Serialize, keys: &Keys) -> Option<String> {
+    clean(object, keys).ok().map(|line| line.to_string())
 }

@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use realtime_run::script::Progress;
 
 use crate::cli::output::{Output, Stream};
-use crate::cli::smoke::Time;
+use crate::cli::smoke::{OnTurn, Time};
 use crate::cli::style::in_one_line;
 
 /// Rows for what is being played.
@@ -50,14 +51,17 @@ impl Live {
         }
     }
 
-    pub fn began(&mut self, time: Time, title: &str) {
+    /// An attempt begins. What it comes to can be told on its row, if it has one.
+    pub fn began(&mut self, time: Time, title: &str) -> Option<OnTurn> {
         if self.rows.len() == ROWS {
-            return;
+            return None;
         }
-        let row = ProgressBar::new_spinner().with_style(style("{spinner} {msg}  {elapsed}"));
+        let row = ProgressBar::new_spinner().with_style(style("{spinner} {prefix}  {msg}  {elapsed}"));
         let row = self.table.insert_before(&self.total, row);
-        row.set_message(in_one_line(title, SHOWN));
-        self.rows.insert(time, row);
+        row.set_prefix(in_one_line(title, SHOWN));
+        self.rows.insert(time, row.clone());
+        let told = move |Progress { turn, turns }| row.set_message(format!("turn {turn} of {turns}"));
+        Some(Arc::new(told))
     }
 
     /// An attempt has ended; `counts` tells how many have passed up to now, and how many not.

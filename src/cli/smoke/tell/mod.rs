@@ -10,8 +10,8 @@ mod text;
 
 use std::env;
 
-use super::Time;
 use super::results::{Attempt, Results, ScriptResult, Standing};
+use super::{OnTurn, Time};
 use crate::cli::keys::Keys;
 use crate::cli::output::Stream;
 use crate::cli::printer::Printer;
@@ -69,15 +69,13 @@ impl Teller {
         }
     }
 
-    /// An attempt begins.
-    pub fn began(&mut self, time: Time, script: &ScriptResult) {
-        if let Some(live) = &mut self.live {
-            let title = match script.planned {
-                1 => script.name.clone(),
-                planned => format!("{} {}/{planned}", script.name, time.run),
-            };
-            live.began(time, &title);
-        }
+    /// An attempt begins. Gives what is to be told of its turns.
+    pub fn began(&mut self, time: Time, script: &ScriptResult) -> Option<OnTurn> {
+        let title = match script.planned {
+            1 => script.name.clone(),
+            planned => format!("{} {}/{planned}", script.name, time.run),
+        };
+        self.live.as_mut()?.began(time, &title)
     }
 
     /// An attempt has ended.
@@ -98,7 +96,7 @@ impl Teller {
 
     fn lines(&self, ended: &Ended<'_>) -> Vec<String> {
         if self.json {
-            return json::attempt(ended).into_iter().collect();
+            return json::attempt(ended, &self.keys).into_iter().collect();
         }
         let paint = self.printer.words_paint();
         let headline = text::headline(ended, paint);
@@ -114,7 +112,7 @@ impl Teller {
     pub fn finish(mut self, results: &Results) {
         self.live = None;
         if self.json {
-            self.say(&Vec::from_iter(json::summary(results)));
+            self.say(&Vec::from_iter(json::summary(results, &self.keys)));
         } else {
             let mut lines = vec![String::new()];
             lines.extend(summary::lines(results, self.printer.words_paint()));

@@ -5,7 +5,7 @@ use realtime_run::script::{Finding, Met, TurnOutcome, Verdict};
 use super::Ended;
 use crate::cli::duration;
 use crate::cli::smoke::results::Standing;
-use crate::cli::style::{Paint, in_one_line};
+use crate::cli::style::{Paint, harmless, in_one_line};
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 400;
@@ -52,24 +52,28 @@ fn title(ended: &Ended<'_>) -> String {
 /// again.
 pub fn details(ended: &Ended<'_>, paint: Paint) -> Vec<String> {
     let outcome = &ended.attempt.outcome;
+    let stopped = match &outcome.verdict {
+        Verdict::Broken { reason } | Verdict::TimedOut { reason } => Some(in_one_line(reason, SHOWN)),
+        Verdict::Passed | Verdict::Failed => None,
+    };
     let mut lines = Vec::new();
-    for turn in &outcome.turns {
-        let missed = findings(&turn.findings, "    ", paint);
-        if !missed.is_empty() {
+    for (number, turn) in outcome.turns.iter().enumerate() {
+        let mut wrong = findings(&turn.findings, paint);
+        if number + 1 == outcome.turns.len() {
+            wrong.extend(stopped.iter().map(|reason| format!("    {reason}")));
+        }
+        if !wrong.is_empty() {
             lines.push(format!("  {}", place(turn)));
-            lines.extend(missed);
+            lines.extend(wrong);
         }
     }
-    let missed = findings(&outcome.spans, "    ", paint);
+    if outcome.turns.is_empty() {
+        lines.extend(stopped.iter().map(|reason| format!("  {reason}")));
+    }
+    let missed = findings(&outcome.spans, paint);
     if !missed.is_empty() {
         lines.push("  the trace".to_owned());
         lines.extend(missed);
-    }
-    if let Verdict::Broken { reason } | Verdict::TimedOut { reason } = &outcome.verdict {
-        if let Some(turn) = outcome.turns.last() {
-            lines.push(format!("  {}", place(turn)));
-        }
-        lines.push(format!("    {}", in_one_line(reason, SHOWN)));
     }
     if lines.is_empty() && outcome.verdict == Verdict::Passed {
         return lines;
@@ -78,7 +82,7 @@ pub fn details(ended: &Ended<'_>, paint: Paint) -> Vec<String> {
         lines.push(paint.dim(&format!("  trace  {trace_id}")));
     }
     if !ended.goes_on {
-        lines.push(paint.dim(&format!("  again  {}", ended.script.rerun)));
+        lines.push(paint.dim(&format!("  again  {}", harmless(&ended.script.rerun))));
     }
     lines
 }
@@ -89,7 +93,7 @@ fn place(turn: &TurnOutcome) -> String {
 }
 
 /// Those that were not met; of those that could not be told only how many.
-fn findings(findings: &[Finding], indent: &str, paint: Paint) -> Vec<String> {
+fn findings(findings: &[Finding], paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     let mut untold = 0;
     for finding in findings {
@@ -98,21 +102,22 @@ fn findings(findings: &[Finding], indent: &str, paint: Paint) -> Vec<String> {
             Met::Untold => untold += 1,
             Met::No { came } => {
                 let expected = in_one_line(&finding.expected, SHOWN);
-                lines.push(format!("{indent}{} {expected}", paint.bold("expected")));
+                let line = paint.dim(&format!("(line {})", finding.place.line));
+                lines.push(format!("    {} {expected} {line}", paint.bold("expected")));
                 lines.push(format!(
-                    "{indent}{}     {}",
+                    "    {}     {}",
                     paint.bold("came"),
                     in_one_line(came, SHOWN)
                 ));
                 if let Some(ruling) = &finding.ruling {
                     let reason = in_one_line(&ruling.reason, SHOWN);
-                    lines.push(format!("{indent}{}    {reason}", paint.bold("judge")));
+                    lines.push(format!("    {}    {reason}", paint.bold("judge")));
                 }
             }
         }
     }
     if untold > 0 {
-        lines.push(format!("{indent}{untold} more could not be told"));
+        lines.push(format!("    {untold} more could not be told"));
     }
     lines
 }
