@@ -21,7 +21,7 @@ lint: ## formatting, clippy, documentation, licences
 bench: ## every figure of the README's performance section
 	cargo bench --locked
 
-peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the tests: the SDKs, an MCP server
+peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the tests: the SDKs, an MCP server, a reader of JUnit
 
 .peers/venv/installed: tests/peers/requirements.txt
 	python3 -m venv .peers/venv

@@ -20,6 +20,7 @@ use realtime_run::script::Progress;
 use tokio::sync::watch;
 
 pub use flags::{MinPassRate, ReportFile, ReportForm};
+pub use report::schema as report_schema;
 
 use self::attempt::Stage;
 use self::plan::Planned;
