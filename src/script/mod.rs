@@ -6,7 +6,10 @@
 
 mod definition;
 mod expect;
+mod file;
 mod happening;
+mod mentions;
+mod mock;
 mod observe;
 mod outcome;
 mod play;
@@ -16,5 +19,6 @@ pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
 pub use play::{PlayOptions, Progress, play};

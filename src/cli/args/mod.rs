@@ -80,7 +80,7 @@ Environment:
 /// What to do instead of running a session.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check agent files and scenario files, and tell every mistake in them
+    /// Check agent files, scenario files and script files, and tell every mistake in them
     Check(CheckArgs),
     /// Print the JSON Schema of a kind of file, by which editors complete and check them
     Schema(SchemaArgs),
@@ -111,6 +111,8 @@ pub enum FileKind {
     Agent,
     /// What a simulated server says and does wrong
     Scenario,
+    /// Smoke tests: a conversation, and what is expected of it
+    Script,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use realtime_run::agent::AgentFile;
 use realtime_run::file::{self, Diagnostics};
+use realtime_run::script::Script;
 use realtime_run::simulator::Scenario;
 
 use crate::cli::args::{CheckArgs, FileKind};
@@ -29,6 +30,19 @@ fn load(path: &Path) -> Result<(), Diagnostics> {
     match kind(path) {
         FileKind::Agent => AgentFile::load(path).map(drop),
         FileKind::Scenario => Scenario::load(path).map(drop),
+        FileKind::Script => script(path),
+    }
+}
+
+/// A script is right if the files that it names are, and its agents have what it speaks of.
+fn script(path: &Path) -> Result<(), Diagnostics> {
+    let script = Script::load(path, &[])?;
+    if let Some(scenario) = &script.simulator.scenario {
+        Scenario::load(scenario)?;
+    }
+    match &script.agent {
+        Some(agent) => script.check_with(&AgentFile::load(agent)?.agents),
+        None => Ok(()),
     }
 }
 
@@ -36,7 +50,9 @@ fn load(path: &Path) -> Result<(), Diagnostics> {
 fn kind(path: &Path) -> FileKind {
     let keys = file::top_level_keys(path);
     let has = |key: &str| keys.iter().any(|known| known == key);
-    if !has("agents")
+    if !has("agents") && has("turns") {
+        FileKind::Script
+    } else if !has("agents")
         && ["steps", "faults", "transcripts", "otherwise"]
             .into_iter()
             .any(has)
