@@ -29,6 +29,7 @@ mod slash;
 mod style;
 mod trace;
 mod turns;
+mod voice;
 
 use std::env;
 use std::process::ExitCode;

@@ -184,7 +184,30 @@ impl SessionHandle {
     }
 
     /// Passes on the user's sound, in the session's input format. With `commit` it ends the turn and has it answered:
-    /// that is for sessions without turn detection.
+    /// that is for sessions without turn detection. With turn detection the server finds the end, but only where silence
+    /// follows: whoever stops sending says so with some of it (protocol.md, trap 17).
+    ///
+    /// A file, as fast as the server takes it:
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::time::Duration;
+    ///
+    /// use realtime_run::audio::{self, AudioReader};
+    /// use realtime_run::protocol::AudioFormat;
+    /// use realtime_run::session::SessionHandle;
+    ///
+    /// async fn say(session: &SessionHandle, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let format = AudioFormat::PCM24; // the session's `audio.input.format`
+    ///     let mut sound = AudioReader::open(file, format)?;
+    ///     while let Some(chunk) = sound.next_chunk(Duration::from_millis(20))? {
+    ///         session.send_audio(chunk, false).await?;
+    ///     }
+    ///     let second = audio::encode(std::iter::repeat_n(0, 24_000), format);
+    ///     session.send_audio(second, false).await?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// When the session is over.

@@ -245,6 +245,11 @@ impl Child {
         wait_until(text, || self.stdout.shows(text) || self.stderr.shows(text));
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The names of its threads.
     pub fn threads(&self) -> Vec<String> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();

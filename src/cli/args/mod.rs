@@ -13,6 +13,7 @@ use realtime_run::trace::{Redaction, TraceId};
 
 mod recordings;
 mod traces;
+mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
@@ -20,6 +21,7 @@ use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
+pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -176,6 +178,8 @@ pub struct RunArgs {
     pub agent: AgentArgs,
     #[command(flatten)]
     pub turns: TurnArgs,
+    #[command(flatten)]
+    pub voice: VoiceArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
@@ -342,7 +346,7 @@ pub struct OutputArgs {
     pub color: ColorChoice,
 }
 
-/// How fast a server speaks.
+/// How fast speech goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     Realtime,

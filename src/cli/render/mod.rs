@@ -70,6 +70,13 @@ impl Renderer {
         }
     }
 
+    /// Shows which sound the user lets be heard.
+    pub fn sound(&self, name: &str, printer: &Printer) {
+        if let Self::Text(_) = self {
+            text::sound(name, printer);
+        }
+    }
+
     /// Shows what the user says.
     pub fn message(&self, message: &str, printer: &Printer) {
         if let Self::Text(_) = self {

@@ -97,6 +97,7 @@ impl Text {
                     printer.note(&paint.dim("  (cut off)"));
                 }
             }
+            SessionEvent::InputTranscript { transcript, .. } => message(transcript, printer),
             SessionEvent::InputTranscriptFailed { error, .. } => {
                 printer.warning(&format!("what was said could not be transcribed: {error}"), None);
             }
@@ -131,6 +132,12 @@ impl Text {
         }
         printer.words(delta);
     }
+}
+
+/// A sound that stands for what the user says.
+pub fn sound(name: &str, printer: &Printer) {
+    let name = printer.paint().name(&in_one_line(name, SHOWN));
+    printer.note(&format!("  sound {name}"));
 }
 
 /// What the user says, where it was not typed and so can't be seen.
