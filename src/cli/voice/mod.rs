@@ -7,9 +7,8 @@
 mod input;
 mod playout;
 mod source;
-mod turn;
 
 pub use input::{NotSent, Sender};
 pub use playout::Playout;
+pub use realtime_run::session::spoken::{Next, SpokenTurn, TurnEnding};
 pub use source::{Cue, Cues, Source};
-pub use turn::{Next, SpokenTurn, TurnEnding};

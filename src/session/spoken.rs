@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use realtime_run::protocol::{Eagerness, TurnDetection};
-use realtime_run::session::SessionEvent;
 use tokio::time::Instant;
+
+use super::SessionEvent;
+use crate::protocol::{Eagerness, TurnDetection};
 
 /// Silence beyond what ends a turn, since detectors judge whole frames.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -23,7 +24,12 @@ const MOMENT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnEnding {
     /// It hears so much silence. It may leave the wish for an answer to us.
-    Silence { length: Duration, answers: bool },
+    Silence {
+        /// So much of it has to be sent.
+        length: Duration,
+        /// Whether it answers then.
+        answers: bool,
+    },
     /// It is told.
     Commit,
 }
@@ -121,6 +127,7 @@ pub enum Next {
 }
 
 impl SpokenTurn {
+    /// One of which nothing is sent yet.
     pub fn begin() -> Self {
         Self {
             sending: Sending::Sound,
@@ -213,9 +220,8 @@ impl SpokenTurn {
 
 #[cfg(test)]
 mod tests {
-    use realtime_run::protocol::ResponseStatus;
-
     use super::*;
+    use crate::protocol::ResponseStatus;
 
     fn started() -> SessionEvent {
         SessionEvent::SpeechStarted {
