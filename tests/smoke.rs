@@ -58,7 +58,7 @@ fn the_command_that_is_told_plays_just_that_script_again() {
         "--script",
         ".",
         "--simulate",
-        "--voice",
+        "--workflow-name",
         "a b",
         "--repeat",
         "2",
@@ -73,7 +73,7 @@ fn the_command_that_is_told_plays_just_that_script_again() {
     let again = again.unwrap();
     assert_eq!(
         again,
-        r"realtime-run --script 'it'\''s c.smoke.toml' --voice 'a b' --simulate --trace-metadata 'k=$v'"
+        r"realtime-run --script 'it'\''s c.smoke.toml' --simulate --workflow-name 'a b' --trace-metadata 'k=$v'"
     );
     let mut shell = folder.command(&[]);
     let program = shell.get_program().to_owned();

@@ -72,10 +72,12 @@ impl Folder {
     }
 }
 
-/// What was said, with `…` for what is different each time: times and ids.
+/// What was said, with `…` for what is different each time, times and ids, and without the spaces that even that out.
 pub fn settled(text: &str) -> String {
     let times = Regex::new(r"\d+(\.\d+)? (µs|ms|s|min)\b").unwrap();
     let ids = Regex::new("trace_[0-9a-f]{32}").unwrap();
     let text = ids.replace_all(text, "trace_…");
-    times.replace_all(&text, "… $2").replace("… µs", "… ms")
+    let text = times.replace_all(&text, "… $2").replace("… µs", "… ms");
+    let spaces = Regex::new(r"(\S)   +").unwrap();
+    spaces.replace_all(&text, "$1  ").into_owned()
 }
