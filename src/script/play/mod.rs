@@ -8,19 +8,24 @@
 //! judged together, once it is over.
 
 mod act;
+mod ears;
 mod rest;
 mod stop;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use self::ears::Ears;
 use self::stop::Stop;
+use self::voice::Voice;
 use super::expect::{self, Ending, Rulings};
 use super::observe::{Observer, Window};
 use super::{Act, EventKind, Finding, Met, Outcome, Script, Turn, TurnOutcome, Verdict};
-use crate::session::{Session, SessionHandle};
+use crate::protocol::AudioConfig;
+use crate::session::{Session, SessionEvent, SessionHandle};
 use crate::trace::{MemoryProcessor, TraceId, TraceTree};
 
 /// How a script is played.
@@ -28,6 +33,11 @@ use crate::trace::{MemoryProcessor, TraceId, TraceTree};
 pub struct PlayOptions {
     /// How long a turn may take, beyond what the user takes to say or do it.
     pub turn_limit: Duration,
+    /// The session's settings for sound, which turns that are spoken need.
+    pub audio: AudioConfig,
+    /// Whether sound goes out, and is heard, in the time that it takes to sound; else as fast as the server takes it, which is
+    /// for simulated servers.
+    pub realtime: bool,
     /// What keeps the session's spans, for what is expected of the trace.
     pub spans: Option<Arc<MemoryProcessor>>,
     /// Told when a turn begins.
@@ -44,10 +54,13 @@ pub struct Progress {
 }
 
 impl Default for PlayOptions {
-    /// Turns of up to a minute; nothing traced.
+    /// Turns of up to a minute, in the time that sound takes, with the settings that servers have by themselves; nothing is
+    /// traced.
     fn default() -> Self {
         Self {
             turn_limit: Duration::from_secs(60),
+            audio: AudioConfig::default(),
+            realtime: true,
             spans: None,
             on_turn: None,
         }
@@ -58,6 +71,7 @@ impl std::fmt::Debug for PlayOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlayOptions")
             .field("turn_limit", &self.turn_limit)
+            .field("realtime", &self.realtime)
             .finish_non_exhaustive()
     }
 }
@@ -95,6 +109,8 @@ struct Player<'a> {
     options: PlayOptions,
     started: Instant,
     observer: Observer,
+    ears: Ears,
+    voice: Voice,
     rulings: Rulings,
 }
 
@@ -111,6 +127,8 @@ impl<'a> Player<'a> {
             script,
             handle: session.handle(),
             session,
+            ears: Ears::new(&options),
+            voice: Voice::new(&options),
             options,
             started: Instant::now(),
             observer: Observer::default(),
@@ -175,12 +193,12 @@ impl<'a> Player<'a> {
         let limit = self.options.turn_limit + act::length(&turn.act);
         let deadline = Instant::now() + limit;
         self.observer.begin_turn(self.now());
-        let act = self.act(turn, deadline).await;
-        match act {
-            Ok(()) => self.rest(place, deadline).await,
+        let played = match self.act(turn, deadline).await {
+            Ok(()) => self.rest(place, Instant::now() + self.options.turn_limit).await,
             Err(stop) => Err(stop),
-        }
-        .map_err(|stop| stop.in_turn(place, turn, limit))
+        };
+        self.voice.end_turn();
+        played.map_err(|stop| stop.in_turn(place, turn, limit))
     }
 
     /// Waits for something while the session's events are read.
@@ -205,10 +223,12 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn note(&mut self, event: Option<crate::session::SessionEvent>) -> Result<(), Stop> {
+    fn note(&mut self, event: Option<SessionEvent>) -> Result<(), Stop> {
         let at = self.now();
         if let Some(event) = &event {
             self.observer.note(at, event);
+            self.ears.note(event, Instant::now());
+            self.voice.note(event);
         }
         match (event, self.observer.end()) {
             (_, Some(reason)) => Err(Stop::of_end(reason)),
