@@ -284,6 +284,24 @@ fn the_agent_of_the_command_line_goes_over_that_of_the_script() {
 }
 
 #[test]
+fn each_script_gets_the_values_that_it_has_variables_for() {
+    let script = "agent = 'agent.toml'\n[variables]\ncity = 'Oslo'\n[[turns]]\nuser = 'The weather in {{ city }}?'\n\
+                  expect = [{ event = 'tool_call', args = { city = 'Rome' } }]\n";
+    let folder = Folder::with(&[("a.smoke.toml", script), ("b.smoke.toml", RIGHT)]);
+    let run = |set| folder.run(&["--script", ".", "--simulate", "--set", set]);
+    let outcome = run("city=Rome");
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(run("city=Oslo").code, Some(1));
+    let wrong = run("town=Rome");
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.stderr.contains("no script has a variable `town`"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
 fn a_filter_chooses_by_name_and_by_path() {
     let named = format!("name = 'Weather in Oslo'\n{RIGHT}");
     let folder = Folder::with(&[("b/x.smoke.toml", RIGHT), ("c.smoke.toml", &named)]);

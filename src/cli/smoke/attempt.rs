@@ -107,7 +107,10 @@ impl Stage<'_> {
             turn_limit: self.args.turns.turn_timeout,
             spans: is_traced.then(|| trace.memory()),
             on_turn: Some(on_turn),
-            ..PlayOptions::default()
+            audio: planned.agents.settings.config.audio.clone(),
+            // A server inside the program has nobody who listens.
+            realtime: matches!(planned.server, Server::At(_)),
+            judge: self.judge.clone(),
         };
         let cut = tokio::select! {
             biased;
