@@ -158,7 +158,10 @@ fn server(planned: &Planned, time: Time, deviations: &Arc<Mutex<Vec<Deviation>>>
         match &planned.follows {
             None => {}
             Some(Follows::Scenario(scenario)) => {
-                **options = options.as_ref().clone().with_scenario(scenario);
+                // Each time goes its own way, also where a seed says which.
+                let round = u64::from(time.run) << 32 | u64::from(time.attempt);
+                let scenario = scenario.clone().round(round);
+                **options = options.as_ref().clone().with_scenario(&scenario);
             }
             Some(Follows::Replay(replay, _)) => {
                 let deviations = Arc::clone(deviations);
