@@ -8,6 +8,7 @@ mod definition;
 mod expect;
 mod file;
 mod happening;
+mod judge;
 mod mentions;
 mod mock;
 mod observe;
@@ -19,6 +20,7 @@ pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use judge::{Judge, JudgeError};
 pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
 pub use play::{PlayOptions, Progress, play};
