@@ -5,12 +5,14 @@
 mod browser;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/reports.rs"]
+mod reports;
 #[path = "support/smoke.rs"]
 mod smoke;
 
 use browser::Browser;
+use reports::{BAD, GOOD, Smoke};
 use serde_json::json;
-use smoke::{BAD, GOOD, Smoke};
 
 const DOWN: &str = "\u{e015}";
 const END: &str = "\u{e010}";

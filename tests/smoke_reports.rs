@@ -5,6 +5,8 @@
 mod cli;
 #[path = "support/python.rs"]
 mod python;
+#[path = "support/reports.rs"]
+mod reports;
 #[path = "support/smoke.rs"]
 mod smoke;
 
@@ -13,8 +15,8 @@ use std::process::Command;
 
 use cli::{Child, program, run};
 use python::python;
+use reports::{BAD, GOOD, Smoke};
 use serde_json::{Value, json};
-use smoke::{BAD, GOOD, Smoke};
 
 const ALL: [&str; 6] = [
     "--junit",

@@ -2,11 +2,11 @@
 
 #[path = "support/cli.rs"]
 mod cli;
-#[path = "support/folder.rs"]
-mod folder;
+#[path = "support/smoke.rs"]
+mod smoke;
 
-use folder::{Folder, RIGHT, WRONG};
 use serde_json::{Value, json};
+use smoke::{Folder, RIGHT, WRONG};
 
 /// Its tool tells a word of the context, and makes it longer.
 const REMEMBERS: &str = r#"
