@@ -166,7 +166,7 @@ impl<'a> Pool<'a> {
     fn attempts(&mut self, time: Time) -> &mut Vec<Attempt> {
         let runs = &mut self.scripts[time.script].runs;
         let number = time.run as usize;
-        let place = match runs.iter().position(|run| run.number == number) {
+        let place = match runs.iter().rposition(|run| run.number == number) {
             Some(place) => place,
             None => {
                 runs.push(Run {
