@@ -14,7 +14,7 @@ use super::Mentions;
 /// A smoke test: a conversation to hold with agents, and what is expected of it.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// What people know it by: its own `name`, else its file's name without ending.
+    /// What people know it by: its own `name`, else its file's name without `.toml` or `.smoke.toml`.
     pub name: String,
     /// The agent file that it names itself.
     pub agent: Option<PathBuf>,

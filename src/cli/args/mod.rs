@@ -14,6 +14,7 @@ use realtime_run::trace::{Redaction, TraceId};
 mod recordings;
 mod script;
 mod traces;
+mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
@@ -23,6 +24,7 @@ use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use script::ScriptArgs;
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
+pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -113,7 +115,7 @@ pub struct SchemaArgs {
     pub kind: FileKind,
 }
 
-/// The kinds of files that people write.
+/// The kinds of files that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FileKind {
     /// Agents, and what they share
@@ -122,6 +124,8 @@ pub enum FileKind {
     Scenario,
     /// Smoke tests: a conversation, and what is expected of it
     Script,
+    /// What --report FILE.json writes
+    Report,
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +189,8 @@ pub struct RunArgs {
     pub agent: AgentArgs,
     #[command(flatten)]
     pub turns: TurnArgs,
+    #[command(flatten)]
+    pub voice: VoiceArgs,
     #[command(flatten)]
     pub script: ScriptArgs,
     #[command(flatten)]
@@ -353,7 +359,7 @@ pub struct OutputArgs {
     pub color: ColorChoice,
 }
 
-/// How fast a server speaks.
+/// How fast speech goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     Realtime,
