@@ -1,6 +1,6 @@
 # What people and CI do with the project; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench peers browser screenshots ci
+.PHONY: help run test lint bench peers browser speech screenshots ci
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,14 @@ browser: ## Chromium, for the tests of the page that shows a trace
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium chromium-driver; \
 	else echo "install Chromium and its driver (Debian: chromium, chromium-driver)"; exit 1; fi
 
+speech: ## espeak-ng and SoX, for the tests that speak
+	@if command -v espeak-ng >/dev/null && command -v sox >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends espeak-ng sox; \
+	else echo "install espeak-ng and SoX (Debian: espeak-ng, sox)"; exit 1; fi
+
 screenshots: browser ## the pictures of the README
 	cargo test --locked --test screenshots -- --ignored
 
-ci: peers browser test lint ## what CI runs
+ci: peers browser speech test lint ## what CI runs

@@ -4,11 +4,14 @@
 
 mod simulator_client;
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use realtime_run::audio::Wav;
+use realtime_run::audio::{AudioReader, Channels, WavWriter};
+use realtime_run::protocol::AudioFormat;
 use realtime_run::simulator::{Options, Scenario, SpeechCommand};
 use serde_json::{Value, json};
 use simulator_client::{Client, find, outputs, simulator_with};
@@ -26,19 +29,14 @@ fn speaking(program: &str) -> Options {
 }
 
 /// A second of sound at another rate than the wire's, as a file.
-fn sound(directory: &TempDir) -> (Wav, String) {
-    let samples = (0..22_050_i32).map(|n| (n % 200 * 100) as i16).collect();
-    let wav = Wav {
-        samples,
-        rate: 22_050,
-    };
+fn sound(directory: &TempDir) -> (PathBuf, String) {
     let path = directory.path().join("voice.wav");
-    std::fs::write(&path, wav.to_bytes()).unwrap();
-    (wav, format!("cat {}", path.display()))
-}
-
-fn bytes(samples: &[i16]) -> Vec<u8> {
-    samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+    let mut wav = WavWriter::new(File::create(&path).unwrap(), Channels::Mono, 22_050).unwrap();
+    wav.write((0..22_050_i32).map(|n| (n % 200 * 100) as i16))
+        .unwrap();
+    wav.finish().unwrap();
+    let program = format!("cat {}", path.display());
+    (path, program)
 }
 
 #[tokio::test]
@@ -56,9 +54,10 @@ async fn a_program_speaks_each_sentence_at_the_rate_of_the_wire() {
     let heard: Vec<u8> = deltas
         .flat_map(|event| BASE64_STANDARD.decode(event["delta"].as_str().unwrap()).unwrap())
         .collect();
-    let once = bytes(&wav.at_rate(24_000));
+    let mut file = AudioReader::open(&wav, AudioFormat::PCM24).unwrap();
+    let once = file.read_to_end().unwrap();
     assert_eq!(once.len(), 48_000, "a second");
-    assert_eq!(heard, [once.as_slice(), once.as_slice()].concat());
+    assert_eq!(heard, [&once[..], &once[..]].concat());
 
     let item = &find(&events, "response.output_item.done")["item"]["id"];
     client
@@ -95,7 +94,7 @@ async fn a_voice_that_fails_fails_the_response_with_the_reason() {
             "no/such/program",
             "`no/such/program` can't be started: No such file or directory",
         ),
-        ("cat", "what it wrote to stdout is unfit: it is no WAV file"),
+        ("cat", "what it wrote to stdout is unfit: it is no audio file"),
         ("sh -c", "`sh` failed with exit status: 2: "),
     ];
     for (program, said) in cases {

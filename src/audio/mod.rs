@@ -1,14 +1,22 @@
-//! Sounds in the formats of the wire.
+//! Sound: files, sample rates, and the formats of the wire.
 //!
-//! In: what to sound like, and an [`AudioFormat`]. Out: bytes as a Realtime session
-//! carries them. Nothing here knows of sockets or sessions.
+//! In: audio files, samples at any rate, or what a tone is to be; and an [`AudioFormat`]. Out: bytes as a Realtime
+//! session carries them, samples at another rate, WAV files. Nothing here knows of sockets or sessions.
 
+mod error;
 mod g711;
+mod reader;
+mod resample;
+mod sample;
 mod tone;
 mod wav;
 
+pub use error::{AudioError, AudioKind, AudioProblem};
+pub use reader::AudioReader;
+pub use resample::{Resampler, UnsupportedRate};
+pub use sample::{to_f32, to_i16};
 pub use tone::tone;
-pub use wav::{Wav, WavError};
+pub use wav::{Channels, WavWriter};
 
 use crate::protocol::AudioFormat;
 

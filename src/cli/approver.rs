@@ -22,12 +22,14 @@ pub enum Approver {
 }
 
 impl Approver {
-    pub fn choose(approve: Approve, json: bool) -> Self {
+    /// Nobody can be asked where stdin is taken.
+    pub fn choose(approve: Approve, json: bool, is_stdin_taken: bool) -> Self {
         // The question goes to stderr.
         let is_person = || io::stdin().is_terminal() && io::stderr().is_terminal();
         match approve {
             Approve::Always => Self::Settled(true),
             Approve::Never => Self::Settled(false),
+            Approve::Ask if is_stdin_taken => Self::Nobody,
             Approve::Ask if json => Self::Program,
             Approve::Ask if is_person() => Self::Person,
             Approve::Ask => Self::Nobody,

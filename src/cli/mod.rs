@@ -35,6 +35,7 @@ mod smoke;
 mod style;
 mod trace;
 mod turns;
+mod voice;
 
 use std::process::ExitCode;
 

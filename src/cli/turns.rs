@@ -7,15 +7,18 @@ use tokio::sync::mpsc;
 
 use super::prompt::Prompt;
 use super::slash::Slash;
+use super::voice::Cue;
 
 /// Bytes in one line of a pipe at most.
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// Something the user wants.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input {
     /// Say this.
     Message(String),
+    /// Say aloud what is heard here.
+    Sound(Box<Cue>),
     /// A line beside the turns, which come from the command line.
     Aside(String),
     /// A command at the prompt.
@@ -42,9 +45,9 @@ impl Input {
 /// Where the user's turns come from.
 #[derive(Debug)]
 pub enum Turns {
-    /// Texts from the command line, and lines of stdin once they are listened to.
-    Messages {
-        left: VecDeque<String>,
+    /// Texts or sounds from the command line, and lines of stdin once they are listened to.
+    Given {
+        left: VecDeque<Input>,
         stdin: Option<mpsc::Receiver<Input>>,
     },
     /// Lines of a pipe.
@@ -56,8 +59,17 @@ pub enum Turns {
 impl Turns {
     /// These texts, one after the other.
     pub fn messages(texts: impl IntoIterator<Item = String>) -> Self {
-        Self::Messages {
-            left: texts.into_iter().collect(),
+        Self::given(texts.into_iter().map(Input::Message))
+    }
+
+    /// These sounds, one after the other.
+    pub fn sounds(cues: impl IntoIterator<Item = Cue>) -> Self {
+        Self::given(cues.into_iter().map(|cue| Input::Sound(Box::new(cue))))
+    }
+
+    fn given(turns: impl Iterator<Item = Input>) -> Self {
+        Self::Given {
+            left: turns.collect(),
             stdin: None,
         }
     }
@@ -69,7 +81,7 @@ impl Turns {
 
     /// Listens to what is said beside the turns from now on; until then nothing is taken from stdin.
     pub fn listen(&mut self) -> io::Result<()> {
-        if let Self::Messages { stdin, .. } = self
+        if let Self::Given { stdin, .. } = self
             && stdin.is_none()
         {
             *stdin = Some(read_stdin()?);
@@ -84,7 +96,7 @@ impl Turns {
 
     /// Whether there are turns that were surely not taken yet.
     pub fn are_left(&self) -> bool {
-        matches!(self, Self::Messages { left, .. } if !left.is_empty())
+        matches!(self, Self::Given { left, .. } if !left.is_empty())
     }
 
     /// Asks a person for the next one; other sources need not be asked.
@@ -98,11 +110,9 @@ impl Turns {
     /// nothing.
     pub async fn next(&mut self, is_users_turn: bool) -> Input {
         match self {
-            Self::Messages { left, .. } if is_users_turn => {
-                left.pop_front().map_or(Input::End, Input::Message)
-            }
-            Self::Messages { stdin: None, .. } => std::future::pending().await,
-            Self::Messages {
+            Self::Given { left, .. } if is_users_turn => left.pop_front().unwrap_or(Input::End),
+            Self::Given { stdin: None, .. } => std::future::pending().await,
+            Self::Given {
                 stdin: Some(lines), ..
             } => match lines.recv().await {
                 Some(Input::Message(line)) => Input::Aside(line),
@@ -166,11 +176,17 @@ fn read_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
 mod tests {
     use super::*;
 
-    fn read(mut bytes: &[u8]) -> Vec<Input> {
+    fn shown(input: &Input) -> String {
+        format!("{input:?}")
+    }
+
+    fn read(mut bytes: &[u8]) -> Vec<String> {
         let (sender, mut receiver) = mpsc::channel(8);
         read_lines(&mut bytes, &sender);
         drop(sender);
-        std::iter::from_fn(|| receiver.blocking_recv()).collect()
+        std::iter::from_fn(|| receiver.blocking_recv())
+            .map(|input| shown(&input))
+            .collect()
     }
 
     #[test]
@@ -185,15 +201,17 @@ mod tests {
             ("//etc/hosts", Input::Message("/etc/hosts".into())),
         ];
         for (line, expected) in cases {
-            assert_eq!(Input::typed(line), expected, "{line}");
+            assert_eq!(shown(&Input::typed(line)), shown(&expected), "{line}");
         }
     }
 
     #[test]
     fn a_line_is_a_turn_and_blank_ones_are_passed_over() {
         let turns = read(b"one\r\n\n  \n two \nlast");
-        let expected = ["one", " two ", "last"].map(|line| Input::Message(line.into()));
-        assert_eq!(turns, expected);
+        assert_eq!(
+            turns,
+            ["one", " two ", "last"].map(|line| shown(&Input::Message(line.into())))
+        );
     }
 
     #[test]
@@ -202,8 +220,8 @@ mod tests {
         assert_eq!(
             turns,
             [
-                Input::Message("ok".into()),
-                Input::Unusable("line 2 of stdin is not UTF-8".into())
+                shown(&Input::Message("ok".into())),
+                shown(&Input::Unusable("line 2 of stdin is not UTF-8".into()))
             ]
         );
     }
@@ -213,7 +231,9 @@ mod tests {
         let turns = read(&vec![b'x'; 3 << 20]);
         assert_eq!(
             turns,
-            [Input::Unusable("line 1 of stdin is longer than 1 MiB".into())]
+            [shown(&Input::Unusable(
+                "line 1 of stdin is longer than 1 MiB".into()
+            ))]
         );
     }
 }

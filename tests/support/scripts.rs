@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use realtime_run::agent::AgentFile;
 use realtime_run::script::{
-    Act, Conditions, EventKind, Expectation, Finding, Met, Outcome, Place, PlayOptions, Script,
+    Act, Conditions, EventKind, Expectation, Finding, Mentions, Met, Outcome, Place, PlayOptions, Script,
     SimulatedServer, Speaker, Turn, Verdict, play,
 };
 use realtime_run::session::Session;
@@ -49,6 +49,7 @@ pub fn script(turns: impl IntoIterator<Item = Turn>) -> Script {
         mocks: indexmap::IndexMap::new(),
         turns,
         spans: Vec::new(),
+        mentions: Mentions::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use realtime_run::trace::{Redaction, TraceId};
 mod recordings;
 mod script;
 mod traces;
+mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
@@ -23,6 +24,7 @@ use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
 pub use script::ScriptArgs;
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
+pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
@@ -190,6 +192,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub script: ScriptArgs,
     #[command(flatten)]
+    pub voice: VoiceArgs,
+    #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
     pub replay: ReplayArgs,
@@ -355,7 +359,7 @@ pub struct OutputArgs {
     pub color: ColorChoice,
 }
 
-/// How fast a server speaks.
+/// How fast speech goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pace {
     Realtime,

@@ -8,7 +8,7 @@ use crate::cli::smoke::{MinPassRate, ReportFile};
 /// Scripts instead of a conversation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Smoke tests")]
-#[group(conflicts_with_all = ["messages", "approve", "record", "raw", "trace_id"])]
+#[group(conflicts_with_all = ["messages", "audio_in", "approve", "record", "raw", "trace_id"])]
 pub struct ScriptArgs {
     /// Play a script and judge what comes of it: a file, or a folder and all `*.smoke.toml` in it and below (repeatable)
     #[arg(id = "script", long, group = "replayed", value_name = "PATH")]

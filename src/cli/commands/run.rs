@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::cli::approver::Approver;
 use crate::cli::args::{FormatArgs, RunArgs};
-use crate::cli::conversation::{Conversation, Limits, run_timeout};
+use crate::cli::conversation::{Conversation, Limits, Voice, run_timeout};
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::overrides;
@@ -26,6 +26,7 @@ use crate::cli::server::{OpenServer, Server};
 use crate::cli::signals::Signals;
 use crate::cli::trace::{Destinations, RunTrace, Targets};
 use crate::cli::turns::Turns;
+use crate::cli::voice::{Cue, Cues, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -38,6 +39,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         .map_err(Failure::usage)?;
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
+    let audio = &file.agents.settings.config.audio;
+    let cues = Cue::all(&args.voice, audio.input.format.unwrap_or_default())?;
     let replaying = Replaying::load(&args.replay, printer)?;
     let mut server = Server::choose(args)?;
     if let (Server::Simulated(options), Some(replaying)) = (&mut server, &replaying) {
@@ -61,6 +64,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let last_event = LastEvent::default();
     let run = Run {
         args,
+        cues,
         limits: Limits {
             run: args
                 .turns
@@ -112,6 +116,8 @@ fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
 /// What a session needs beside its agents and its server.
 struct Run<'a> {
     args: &'a RunArgs,
+    /// What is to be said aloud.
+    cues: Cues,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -136,7 +142,7 @@ impl Run<'_> {
     }
 
     async fn conversation(
-        self,
+        mut self,
         agents: Agents,
         server: &OpenServer,
         signals: &mut Signals,
@@ -147,6 +153,7 @@ impl Run<'_> {
         } else {
             Renderer::Text(Text::new(server.name(), self.destinations.clone()))
         };
+        let audio = agents.settings.config.audio.clone();
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
         let mut session = Session::builder(agents)
@@ -171,9 +178,16 @@ impl Run<'_> {
             session = self.trace.trace.scope(session.connect()) => session?,
         };
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
+        let takes_stdin = self.cues.iter().any(Cue::is_stdin);
+        let voice = (!self.cues.is_empty()).then(|| {
+            let formats = (audio.input.format, audio.output.format);
+            let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
+            let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
+            Voice::new(session.handle(), formats, ending, &self.limits)
+        });
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
-        let approver = Approver::choose(self.args.turns.approve, json);
+        let approver = Approver::choose(self.args.turns.approve, json, takes_stdin);
         let conversation = Conversation::new(
             session,
             (names, start),
@@ -183,10 +197,13 @@ impl Run<'_> {
             printer,
             self.limits,
         );
-        Ok(conversation.hold(signals).await)
+        Ok(conversation.with_voice(voice).hold(signals).await)
     }
 
-    fn turns(&self) -> io::Result<Turns> {
+    fn turns(&mut self) -> io::Result<Turns> {
+        if !self.cues.is_empty() {
+            return Ok(Turns::sounds(std::mem::take(&mut self.cues)));
+        }
         let messages = &self.args.turns.messages;
         if !messages.is_empty() {
             return Ok(Turns::messages(messages.iter().cloned()));

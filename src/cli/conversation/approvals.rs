@@ -71,7 +71,8 @@ impl Conversation {
             (Approver::Program, Input::Message(line)) => return self.take_written(line).map(Input::Message),
             (Approver::Program, Input::Aside(line)) => {
                 if self.take_written(line).is_some() {
-                    let message = "a line of stdin is passed over: with -m they only approve or reject";
+                    let message =
+                        "a line of stdin is passed over: with -m or --audio-in they only approve or reject";
                     self.printer.warning(message, None);
                 }
             }

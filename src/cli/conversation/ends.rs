@@ -4,7 +4,7 @@ use realtime_run::protocol::ResponseStatus;
 use realtime_run::session::EndReason;
 use realtime_run::transport::advice;
 
-use super::Conversation;
+use super::{Conversation, Voice};
 use crate::cli::exit::ExitStatus;
 
 impl Conversation {
@@ -18,7 +18,14 @@ impl Conversation {
     pub(super) fn on_turn_end(&mut self, status: ResponseStatus, reason: Option<&str>) -> Option<ExitStatus> {
         tracing::info!(status = status.as_str(), reason, "the turn is over");
         // A change of agent at the prompt ends like a turn, though nothing was said.
-        self.turn_until.take()?;
+        let was_awaited = self.turn_until.is_some() || self.is_speaking();
+        // Whoever spoke into an answer has another one coming.
+        if !self.voice.as_ref().is_some_and(Voice::is_answer_due) {
+            self.turn_until = None;
+        }
+        if !was_awaited {
+            return None;
+        }
         let what = match status {
             ResponseStatus::Failed => Some("the turn failed"),
             ResponseStatus::Incomplete => Some("the answer is incomplete"),
@@ -47,7 +54,7 @@ impl Conversation {
 
     pub(super) fn on_session_end(&mut self, reason: &EndReason) -> ExitStatus {
         tracing::info!(%reason, "the session is over");
-        let is_unfinished = self.turn_until.is_some() || self.turns.are_left();
+        let is_unfinished = !self.is_users_turn() || self.turns.are_left();
         match reason {
             EndReason::ServerClosed { .. } if !is_unfinished => {
                 self.printer.note(&self.printer.paint().dim(&reason.to_string()));
@@ -71,7 +78,7 @@ impl Conversation {
 
     pub(super) fn on_end_of_input(&self) -> ExitStatus {
         if !self.has_spoken && !self.turns.are_typed() {
-            let advice = "say something with -m, or in lines on stdin";
+            let advice = "say something with -m or --audio-in, or in lines on stdin";
             self.printer.warning("nothing was said", Some(advice));
         }
         self.status()

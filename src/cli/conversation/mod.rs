@@ -3,6 +3,7 @@
 mod approvals;
 mod commands;
 mod ends;
+mod sound;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,6 +24,8 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
+use sound::Progress;
+pub use sound::Voice;
 
 /// How long the orderly end of a session may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -50,8 +53,10 @@ pub struct Conversation {
     renderer: Renderer,
     printer: Printer,
     limits: Limits,
-    /// When the turn under way must have ended; none when it is the user's turn.
+    /// When the answer that is awaited must have ended; none when none is.
     turn_until: Option<Instant>,
+    /// What spoken turns need; none where turns are written.
+    voice: Option<Voice>,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -80,6 +85,8 @@ enum Wake {
     RunTimeout(Duration),
     TurnTimeout,
     Event(SessionEvent),
+    /// A turn that is being spoken went on.
+    Progress(Progress),
     /// The session is over, and all its events were told.
     Over,
     Switched(Result<(), SessionError>),
@@ -105,6 +112,7 @@ impl Conversation {
             printer,
             limits,
             turn_until: None,
+            voice: None,
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -116,6 +124,12 @@ impl Conversation {
             has_spoken: false,
             told: None,
         }
+    }
+
+    /// With turns that are spoken.
+    pub fn with_voice(mut self, voice: Option<Voice>) -> Self {
+        self.voice = voice;
+        self
     }
 
     /// Holds it until something ends it.
@@ -134,8 +148,9 @@ impl Conversation {
 
     async fn wait(&mut self, signals: &mut Signals) -> Wake {
         let hears_ahead = self.turns.are_typed() || !self.questions.is_empty();
+        let is_users_turn = self.is_users_turn();
         let takes_input = self.switching.is_none()
-            && (self.turn_until.is_none() || hears_ahead && self.typed_ahead.len() < TYPED_AHEAD);
+            && (is_users_turn || hears_ahead && self.typed_ahead.len() < TYPED_AHEAD);
         let Self {
             session,
             turns,
@@ -144,9 +159,12 @@ impl Conversation {
             switching,
             deciding,
             typed_ahead,
+            voice,
             ..
         } = self;
-        let is_users_turn = self.turn_until.is_none();
+        // Whoever speaks waits until the answer has been heard.
+        let heard_at = voice.as_ref().and_then(Voice::heard_at);
+        let heard_at = heard_at.filter(|_| is_users_turn && turns.are_left());
         // What must not be kept waiting comes first. All events come before the next input: the end of a turn is
         // never taken for that of the next.
         tokio::select! {
@@ -158,7 +176,8 @@ impl Conversation {
             event = next_event(session, printer) => event.map_or(Wake::Over, Wake::Event),
             result = finished(switching), if switching.is_some() => Wake::Switched(result),
             Some(Ok(result)) = deciding.join_next() => Wake::Decided(result),
-            input = next_input(turns, typed_ahead, is_users_turn), if takes_input => Wake::Input(input),
+            progress = progress(voice) => Wake::Progress(progress),
+            input = next_input(turns, typed_ahead, is_users_turn, heard_at), if takes_input => Wake::Input(input),
         }
     }
 
@@ -176,7 +195,11 @@ impl Conversation {
                 let limit = duration::show(self.limits.turn);
                 self.out_of_time(&format!("the turn took longer than {limit}"), "--turn-timeout")
             }
-            Wake::Event(event) => self.on_event(&event),
+            Wake::Event(event) => {
+                self.on_sound_event(&event).await;
+                self.on_event(&event)
+            }
+            Wake::Progress(progress) => self.on_progress(progress).await,
             Wake::Over => {
                 self.printer.error("the session broke off", None);
                 Some(ExitStatus::Failure)
@@ -264,8 +287,9 @@ impl Conversation {
     async fn on_turn(&mut self, input: Input) -> Option<ExitStatus> {
         match input {
             Input::Message(message) if message.trim().is_empty() => self.ask(),
-            Input::Message(message) if self.turn_until.is_some() => self.typed_ahead.push_back(message),
+            Input::Message(message) if !self.is_users_turn() => self.typed_ahead.push_back(message),
             Input::Message(message) => self.say(message).await,
+            Input::Sound(cue) => return self.speak(*cue),
             Input::Interrupt => {
                 let end = self.on_interrupt().await;
                 if end.is_none() {
@@ -295,15 +319,29 @@ impl Conversation {
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
-        self.turn_until = Instant::now().checked_add(self.limits.turn);
+        self.await_answer();
         tracing::info!(characters = message.chars().count(), "a turn goes out");
         // If the session is over, an event tells it.
         let _ = self.session.send_message(message).await;
     }
 
+    /// An answer is due, and has so much time.
+    fn await_answer(&mut self) {
+        self.turn_until = Instant::now().checked_add(self.limits.turn);
+    }
+
+    /// Whether the user may say something: they are not speaking, and no answer is awaited.
+    fn is_users_turn(&self) -> bool {
+        self.turn_until.is_none() && !self.is_speaking()
+    }
+
+    fn is_speaking(&self) -> bool {
+        self.voice.as_ref().is_some_and(Voice::is_speaking)
+    }
+
     /// Lets the user speak, if it is their turn and they have not done so already.
     fn ask(&mut self) {
-        let is_free = self.turn_until.is_none() && self.switching.is_none() && self.questions.is_empty();
+        let is_free = self.is_users_turn() && self.switching.is_none() && self.questions.is_empty();
         if is_free && self.typed_ahead.is_empty() {
             self.is_asked = self.turns.are_typed();
             self.turns.ask();
@@ -355,7 +393,22 @@ async fn next_event(session: &mut Session, printer: &Printer) -> Option<SessionE
     session.next().await
 }
 
-async fn next_input(turns: &mut Turns, typed_ahead: &mut VecDeque<String>, is_users_turn: bool) -> Input {
+async fn progress(voice: &mut Option<Voice>) -> Progress {
+    match voice {
+        Some(voice) => voice.progress().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_input(
+    turns: &mut Turns,
+    typed_ahead: &mut VecDeque<String>,
+    is_users_turn: bool,
+    not_before: Option<Instant>,
+) -> Input {
+    if let Some(moment) = not_before {
+        sleep_until(moment).await;
+    }
     match typed_ahead.pop_front() {
         Some(message) if is_users_turn => Input::Message(message),
         Some(message) => {

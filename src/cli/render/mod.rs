@@ -2,6 +2,7 @@
 
 mod bar;
 mod cell;
+mod latency;
 mod node;
 mod text;
 mod tree;
@@ -67,6 +68,13 @@ impl Renderer {
                 }
             }
             Self::Text(text) => text.event(event, printer),
+        }
+    }
+
+    /// Shows which sound the user lets be heard.
+    pub fn sound(&self, name: &str, printer: &Printer) {
+        if let Self::Text(_) = self {
+            text::sound(name, printer);
         }
     }
 

@@ -97,16 +97,21 @@ impl Text {
                     printer.note(&paint.dim("  (cut off)"));
                 }
             }
+            SessionEvent::InputTranscript { transcript, .. } => message(transcript, printer),
             SessionEvent::InputTranscriptFailed { error, .. } => {
                 printer.warning(&format!("what was said could not be transcribed: {error}"), None);
             }
             SessionEvent::SessionEnd {
                 usage,
                 transcription_usage,
+                latency,
                 ..
             } => {
                 printer.end_words();
                 if let Some(line) = super::usage::usage(usage, transcription_usage) {
+                    printer.note(&paint.dim(&line));
+                }
+                if let Some(line) = super::latency::latency(latency) {
                     printer.note(&paint.dim(&line));
                 }
             }
@@ -131,6 +136,12 @@ impl Text {
         }
         printer.words(delta);
     }
+}
+
+/// A sound that stands for what the user says.
+pub fn sound(name: &str, printer: &Printer) {
+    let name = printer.paint().name(&in_one_line(name, SHOWN));
+    printer.note(&format!("  sound {name}"));
 }
 
 /// What the user says, where it was not typed and so can't be seen.

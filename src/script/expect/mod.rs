@@ -11,6 +11,7 @@ mod words;
 
 use std::collections::HashMap;
 
+use self::conditions::Miss;
 use super::happening::Happening;
 use super::{Expectation, Finding, Met, Ruling, Turn};
 
@@ -142,36 +143,40 @@ impl Seen<'_> {
         let candidates = (0..self.happened.len()).filter(|place| self.happened[*place].kind == kind);
         let candidates: Vec<_> = candidates.map(|place| (place, self.misses(own, place))).collect();
         // Of those that are as near, one that no other expectation has.
-        let distance = |(place, misses): &&(usize, Vec<String>)| (misses.len(), self.taken_by[*place]);
+        let distance = |(place, misses): &&(usize, Vec<Miss>)| {
+            let sum: u32 = misses.iter().map(|miss| miss.distance).sum();
+            (sum, self.taken_by[*place])
+        };
         let Some((place, misses)) = candidates.iter().min_by_key(distance) else {
             let came = words::none_of(kind, self.happened);
             return self.finding(own, Met::No { came }, None);
         };
         let nearest = &self.happened[*place];
-        let mut came = format!("{}, but {}", words::happened(nearest), misses.join(", and "));
+        let reasons: Vec<_> = misses.iter().map(|miss| miss.words.as_str()).collect();
+        let mut came = format!("{}, but {}", words::happened(nearest), reasons.join(", and "));
         if candidates.len() > 1 {
-            came.push_str(&format!(" (the nearest of {} of its kind)", candidates.len()));
+            came.push_str(&format!(" (the nearest of {})", candidates.len()));
         }
         self.finding(own, Met::No { came }, Some(nearest))
     }
 
     /// Why a happening of the right kind does not meet an expectation; at least one reason.
-    fn misses(&self, own: usize, place: usize) -> Vec<String> {
+    fn misses(&self, own: usize, place: usize) -> Vec<Miss> {
         let (expectation, happening) = (&self.turn.expect[own], &self.happened[place]);
         let mut misses = conditions::misses(&expectation.conditions, happening);
         if let Some(ruling) = self.ruling(own, happening)
             && !ruling.holds
         {
-            misses.push(format!(
-                "it is judged otherwise: {}",
-                words::quote(&ruling.reason)
-            ));
+            let reason = words::quote(&ruling.reason);
+            let words = format!("it is judged otherwise: {reason}");
+            misses.push(Miss::new(Miss::SLIGHT, words));
         }
         if misses.is_empty() {
-            misses.push(match self.taken_by[place] {
+            let why = match self.taken_by[place] {
                 Some(other) => format!("it counts for line {}", self.turn.expect[other].place.line),
                 None => "it came before something that is expected ahead of it".to_owned(),
-            });
+            };
+            misses.push(Miss::new(Miss::SLIGHT, why));
         }
         misses
     }
@@ -192,3 +197,6 @@ impl Seen<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

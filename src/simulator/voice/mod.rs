@@ -3,10 +3,11 @@
 mod command;
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audio::{self, Wav};
+use crate::audio::{self, AudioReader, Channels, WavWriter};
 use crate::protocol::{ApiError, AudioFormat};
 
 pub use self::command::SpeechCommand;
@@ -23,15 +24,20 @@ impl Transcriber for SpeechCommand {
     fn transcribe(&self, speech: Speech) -> Transcription {
         let command = self.clone();
         Box::pin(async move {
-            let sound = Wav {
-                samples: audio::decode(&speech.audio, speech.format),
-                rate: audio::sample_rate(speech.format),
-            };
-            let text = command.run(sound.to_bytes(), MOST_TEXT).await;
+            let sound = wav(&speech).map_err(|error| failure("stt_failed", error.to_string()))?;
+            let text = command.run(sound, MOST_TEXT).await;
             let text = text.map_err(|why| failure("stt_failed", why))?;
             Ok(String::from_utf8_lossy(&text).trim().to_owned())
         })
     }
+}
+
+/// A file of what was said.
+fn wav(speech: &Speech) -> io::Result<Vec<u8>> {
+    let file = io::Cursor::new(Vec::new());
+    let mut wav = WavWriter::new(file, Channels::Mono, audio::sample_rate(speech.format))?;
+    wav.write(audio::decode(&speech.audio, speech.format))?;
+    wav.finish().map(io::Cursor::into_inner)
 }
 
 /// The reply with its words spoken by a program, sentence by sentence.
@@ -96,10 +102,9 @@ impl Speaker {
             .voice
             .run(words.trim().as_bytes().to_vec(), MOST_SOUND)
             .await?;
-        let wav =
-            Wav::from_bytes(&bytes).map_err(|error| format!("what it wrote to stdout is unfit: {error}"))?;
-        let samples = wav.at_rate(audio::sample_rate(self.format));
-        let sound = audio::encode(samples, self.format).into();
+        let sound = AudioReader::from_bytes("stdout", bytes, self.format)
+            .and_then(|mut file| file.read_to_end())
+            .map_err(|error| format!("what it wrote to stdout is unfit: {}", error.problem))?;
         self.pen.write(Output::Spoken { words, sound }).await;
         Ok(())
     }

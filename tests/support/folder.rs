@@ -1,6 +1,6 @@
 //! A folder with agents and scripts, and the program that plays them.
 //!
-//! Use it with `#[path = "support/smoke.rs"] mod smoke;` beside `mod cli`.
+//! Use it with `#[path = "support/folder.rs"] mod folder;` beside `mod cli`.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;

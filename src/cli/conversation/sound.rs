@@ -1,0 +1,189 @@
+//! Turns that are spoken: how they begin, what ends them, and what comes of it.
+
+use bytes::Bytes;
+use realtime_run::protocol::AudioFormat;
+use realtime_run::session::{SessionEvent, SessionHandle};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Conversation, Limits, until};
+use crate::cli::args::Pace;
+use crate::cli::exit::ExitStatus;
+use crate::cli::voice::{Cue, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
+
+/// What a conversation with spoken turns has beside one in writing.
+#[derive(Debug)]
+pub struct Voice {
+    sender: Sender,
+    ending: TurnEnding,
+    playout: Playout,
+    /// The user's input format.
+    format: AudioFormat,
+    /// The turn that is being spoken, and at which pace.
+    speaking: Option<(SpokenTurn, Pace)>,
+    /// The pace of the turn spoken last.
+    pace: Pace,
+}
+
+/// How a turn that is being spoken goes on by itself.
+pub(super) enum Progress {
+    /// Its sound or the silence after it is sent, or can't be.
+    Sent(Result<(), NotSent>),
+    Over,
+    /// The server heard nobody speak.
+    Unheard,
+}
+
+impl Voice {
+    /// Of a session that takes sound and ends turns like this.
+    pub fn new(
+        session: SessionHandle,
+        (input, output): (AudioFormat, AudioFormat),
+        ending: TurnEnding,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            sender: Sender::new(session, input, limits.turn),
+            ending,
+            playout: Playout::new(output),
+            format: input,
+            speaking: None,
+            pace: Pace::Fast,
+        }
+    }
+
+    pub(super) fn is_speaking(&self) -> bool {
+        self.speaking.is_some()
+    }
+
+    /// Whether the server has heard the end of speech and has not begun to answer.
+    pub(super) fn is_answer_due(&self) -> bool {
+        self.speaking
+            .as_ref()
+            .is_some_and(|(turn, _)| turn.is_answer_due())
+    }
+
+    /// When the user has heard the answer, and so can speak again; none for at once.
+    pub(super) fn heard_at(&self) -> Option<Instant> {
+        self.playout.until().filter(|_| self.pace == Pace::Realtime)
+    }
+
+    /// Waits until the turn that is being spoken goes on. Dropping the future loses nothing.
+    pub(super) async fn progress(&mut self) -> Progress {
+        let Some((turn, _)) = &self.speaking else {
+            return std::future::pending().await;
+        };
+        loop {
+            let moment = match turn.next(Instant::now()) {
+                Next::Wait(moment) => moment,
+                Next::Over => return Progress::Over,
+                Next::Unheard => return Progress::Unheard,
+            };
+            tokio::select! {
+                result = self.sender.done() => return Progress::Sent(result),
+                () = until(moment) => {}
+            }
+        }
+    }
+}
+
+impl Conversation {
+    /// The user begins to say this.
+    pub(super) fn speak(&mut self, cue: Cue) -> Option<ExitStatus> {
+        let voice = self.voice.as_mut()?;
+        self.renderer.sound(cue.name(), &self.printer);
+        tracing::info!(name = cue.name(), "a turn is spoken");
+        let pace = cue.pace();
+        match cue.start() {
+            Ok(source) => voice.sender.start(source),
+            Err(error) => {
+                self.printer.error(&format!("sound can't be read: {error}"), None);
+                return Some(ExitStatus::Failure);
+            }
+        }
+        voice.speaking = Some((SpokenTurn::begin(), pace));
+        voice.pace = pace;
+        self.has_spoken = true;
+        self.told = None;
+        None
+    }
+
+    /// What the server says may be about a turn that is being spoken.
+    pub(super) async fn on_sound_event(&mut self, event: &SessionEvent) {
+        let Some(voice) = &mut self.voice else { return };
+        voice.playout.note(event, Instant::now());
+        let Some((turn, _)) = &mut voice.speaking else {
+            return;
+        };
+        turn.note(event);
+        let is_silence_enough = turn.needs_no_silence();
+        match event {
+            SessionEvent::SpeechStarted { .. } => self.turn_until = None,
+            SessionEvent::SpeechStopped { .. } => {
+                if is_silence_enough {
+                    turn.silence_sent(Instant::now());
+                    voice.sender.stop();
+                }
+                if voice.ending.leaves_answers_to_us() {
+                    // If the session is over, an event tells it.
+                    let _ = self.session.send_raw(json!({"type": "response.create"})).await;
+                }
+                self.await_answer();
+            }
+            _ => {}
+        }
+    }
+
+    /// The turn that is being spoken went on by itself.
+    pub(super) async fn on_progress(&mut self, progress: Progress) -> Option<ExitStatus> {
+        match progress {
+            Progress::Sent(Ok(())) => self.on_sent().await,
+            Progress::Sent(Err(NotSent::Unreadable(why))) => {
+                self.printer.error(&why, None);
+                return Some(ExitStatus::Usage);
+            }
+            Progress::Sent(Err(NotSent::Stuck(why))) => return self.out_of_time(&why, "--turn-timeout"),
+            Progress::Over => self.end_spoken_turn(),
+            Progress::Unheard => {
+                self.end_spoken_turn();
+                let advice = "what it takes for speech is set by `turn_detection` under [session]";
+                self.printer.error("the server heard nobody speak", Some(advice));
+                return Some(ExitStatus::Failure);
+            }
+        }
+        None
+    }
+
+    /// A source is sent to its end.
+    async fn on_sent(&mut self) {
+        let Some(voice) = &mut self.voice else { return };
+        let Some((turn, pace)) = &mut voice.speaking else {
+            return;
+        };
+        let now = Instant::now();
+        match voice.ending {
+            TurnEnding::Silence { length, .. } if turn.is_sounding() => {
+                turn.sound_sent(voice.sender.sent_ms());
+                if !turn.needs_no_silence() {
+                    return voice.sender.start(Source::silence(length, voice.format, *pace));
+                }
+                turn.silence_sent(now);
+            }
+            TurnEnding::Silence { .. } => turn.silence_sent(now),
+            TurnEnding::Commit => {
+                turn.committed(now);
+                // If the session is over, an event tells it.
+                let _ = self.session.send_audio(Bytes::new(), true).await;
+            }
+        }
+        self.await_answer();
+    }
+
+    fn end_spoken_turn(&mut self) {
+        self.turn_until = None;
+        if let Some(voice) = &mut self.voice {
+            voice.speaking = None;
+        }
+        self.ask();
+    }
+}
