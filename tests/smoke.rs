@@ -2,12 +2,12 @@
 
 #[path = "support/cli.rs"]
 mod cli;
-#[path = "support/folder.rs"]
-mod folder;
+#[path = "support/smoke.rs"]
+mod smoke;
 
 use cli::{LIMIT, Outcome};
-use folder::{Folder, RIGHT, WRONG, settled};
 use serde_json::{Value, json};
+use smoke::{Folder, RIGHT, WRONG, settled};
 
 /// Calls a tool that fails the first time, and works from then on.
 const RECOVERS: &str = r#"
@@ -58,7 +58,7 @@ fn the_command_that_is_told_plays_just_that_script_again() {
         "--script",
         ".",
         "--simulate",
-        "--voice",
+        "--workflow-name",
         "a b",
         "--repeat",
         "2",
@@ -73,7 +73,7 @@ fn the_command_that_is_told_plays_just_that_script_again() {
     let again = again.unwrap();
     assert_eq!(
         again,
-        r"realtime-run --script 'it'\''s c.smoke.toml' --voice 'a b' --simulate --trace-metadata 'k=$v'"
+        r"realtime-run --script 'it'\''s c.smoke.toml' --simulate --workflow-name 'a b' --trace-metadata 'k=$v'"
     );
     let mut shell = folder.command(&[]);
     let program = shell.get_program().to_owned();
@@ -281,6 +281,24 @@ fn the_agent_of_the_command_line_goes_over_that_of_the_script() {
     let outcome = folder.run(&[&script[..], &["--agent", "other.toml"]].concat());
     assert_eq!(outcome.code, Some(0), "{}", outcome.stdout);
     assert_eq!(outcome.json()[0]["agent"], "other.toml");
+}
+
+#[test]
+fn each_script_gets_the_values_that_it_has_variables_for() {
+    let script = "agent = 'agent.toml'\n[variables]\ncity = 'Oslo'\n[[turns]]\nuser = 'The weather in {{ city }}?'\n\
+                  expect = [{ event = 'tool_call', args = { city = 'Rome' } }]\n";
+    let folder = Folder::with(&[("a.smoke.toml", script), ("b.smoke.toml", RIGHT)]);
+    let run = |set| folder.run(&["--script", ".", "--simulate", "--set", set]);
+    let outcome = run("city=Rome");
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    assert_eq!(run("city=Oslo").code, Some(1));
+    let wrong = run("town=Rome");
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.stderr.contains("no script has a variable `town`"),
+        "{}",
+        wrong.stderr
+    );
 }
 
 #[test]

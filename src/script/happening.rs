@@ -11,7 +11,7 @@ use crate::protocol::{ResponseStatus, Usage};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Happening {
     pub(super) kind: EventKind,
-    /// When, counted from the end of what the user said or did.
+    /// When, counted from the end of what the user said or did; while that is not known yet, from when the session was open.
     pub(super) after: Duration,
     /// The agent that answers, calls or is objected to; of a handoff, the one that takes charge.
     pub(super) agent: Option<String>,

@@ -15,6 +15,7 @@ mod handle;
 mod histogram;
 mod latency;
 mod played;
+pub mod playout;
 pub mod spoken;
 mod tasks;
 

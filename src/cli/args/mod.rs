@@ -190,9 +190,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub turns: TurnArgs,
     #[command(flatten)]
-    pub script: ScriptArgs,
-    #[command(flatten)]
     pub voice: VoiceArgs,
+    #[command(flatten)]
+    pub script: ScriptArgs,
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]

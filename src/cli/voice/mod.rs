@@ -5,10 +5,9 @@
 //! the conversation stays the one loop.
 
 mod input;
-mod playout;
 mod source;
 
 pub use input::{NotSent, Sender};
-pub use playout::Playout;
+pub use realtime_run::session::playout::{self, Playout};
 pub use realtime_run::session::spoken::{Next, SpokenTurn, TurnEnding};
 pub use source::{Cue, Cues, Source};

@@ -82,6 +82,17 @@ pub(super) fn findings(
     (0..turn.expect.len()).map(finding).collect()
 }
 
+/// What became of what was expected of a turn that can't be judged.
+pub(super) fn untold(turn: &Turn) -> Vec<Finding> {
+    let untold = |own: &Expectation| Finding {
+        place: own.place.clone(),
+        expected: words::expected(own),
+        met: Met::Untold,
+        ruling: None,
+    };
+    turn.expect.iter().map(untold).collect()
+}
+
 /// Whether a happening is as expected.
 fn fits(expectation: &Expectation, happening: &Happening, rulings: &Rulings) -> Result<bool, Question> {
     if expectation.event != happening.kind

@@ -59,24 +59,26 @@ impl Observer {
         if let Some(answer) = &mut self.answer {
             answer.first_call = None;
         }
+        self.window.end();
         std::mem::replace(&mut self.window, Window::new(at))
     }
 
     /// A turn begins, perhaps later than its window.
     pub(super) fn begin_turn(&mut self, at: Duration) {
         self.window.began_at = at;
-        self.window.origin = at;
+        self.window.set_origin(at);
     }
 
     /// The user begins to say something: what is heard from now on is an answer to that.
     pub(super) fn user_begins(&mut self, line: impl Into<String>) {
         self.content_at = None;
+        self.window.is_said = true;
         self.window.tell(Speaker::User, line);
     }
 
     /// What the user said or did has ended: times are told from here.
     pub(super) fn user_ended(&mut self, at: Duration) {
-        self.window.origin = at;
+        self.window.set_origin(at);
     }
 
     /// Something is under way whose end is told as the end of a turn.
@@ -141,6 +143,7 @@ impl Observer {
                 self.answer.get_or_insert_default().grow(item_id, delta);
             }
             SessionEvent::Audio { .. } => self.hear(at, true),
+            SessionEvent::Latency(latency) => self.window.measure(latency),
             SessionEvent::Usage { usage, .. } => self.note_usage(usage),
             SessionEvent::AgentEnd {
                 agent,

@@ -50,11 +50,13 @@ impl Player<'_> {
     pub(super) async fn act(&mut self, turn: &Turn, deadline: Instant) -> Result<(), Stop> {
         match &turn.act {
             Act::Say(text) => self.say(text, deadline).await?,
-            Act::Speak(_) | Act::Silence(_) => {
-                return Err(Stop::Broken("sound can't be played yet".to_owned()));
-            }
+            Act::Speak(path) => self.speak(path).await?,
+            Act::Silence(length) => self.be_silent(*length).await?,
             Act::SwitchAgent(agent) => self.switch_agent(turn, agent, deadline).await?,
-            Act::InterruptAfter(_) => self.interrupt(deadline).await?,
+            Act::InterruptAfter(delay) => {
+                self.ears.have_heard(&self.handle, *delay);
+                self.interrupt(deadline).await?;
+            }
             Act::Approve { tool, always } => {
                 let decision = Decision::approve();
                 let decision = if *always { decision.always() } else { decision };
@@ -75,6 +77,7 @@ impl Player<'_> {
     }
 
     async fn say(&mut self, text: &str, deadline: Instant) -> Result<(), Stop> {
+        self.ears.have_heard_all(&self.handle);
         self.observer.user_begins(text);
         self.observer.is_due();
         let handle = self.handle.clone();
@@ -150,7 +153,11 @@ impl Player<'_> {
     }
 
     /// A session that takes no more is over; its last event tells why.
-    async fn check(&mut self, result: Result<(), SessionError>, deadline: Instant) -> Result<(), Stop> {
+    pub(super) async fn check(
+        &mut self,
+        result: Result<(), SessionError>,
+        deadline: Instant,
+    ) -> Result<(), Stop> {
         let Err(error) = result else { return Ok(()) };
         while let SessionError::Ended = error
             && self.next_event(deadline).await?
@@ -159,7 +166,8 @@ impl Player<'_> {
     }
 }
 
-fn impossible(turn: &Turn, expected: String, came: String) -> Stop {
+/// What the user does in a turn is not possible.
+pub(super) fn impossible(turn: &Turn, expected: String, came: String) -> Stop {
     Stop::Impossible(Box::new(Finding {
         place: turn.place.clone(),
         expected,

@@ -8,19 +8,26 @@
 //! judged together, once it is over.
 
 mod act;
+mod ears;
 mod rest;
 mod stop;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use self::ears::Ears;
 use self::stop::Stop;
-use super::expect::{self, Ending, Rulings};
+use self::voice::Voice;
+use super::expect::{self, Ending, Question, Rulings};
 use super::observe::{Observer, Window};
-use super::{Act, EventKind, Finding, Met, Outcome, Script, Turn, TurnOutcome, Verdict};
-use crate::session::{Session, SessionHandle};
+use super::{
+    Act, EventKind, Expectation, Finding, Judge, Met, Outcome, Ruling, Script, Turn, TurnOutcome, Verdict,
+};
+use crate::protocol::AudioConfig;
+use crate::session::{Session, SessionEvent, SessionHandle};
 use crate::trace::{MemoryProcessor, TraceId, TraceTree};
 
 /// How a script is played.
@@ -28,6 +35,13 @@ use crate::trace::{MemoryProcessor, TraceId, TraceTree};
 pub struct PlayOptions {
     /// How long a turn may take, beyond what the user takes to say or do it.
     pub turn_limit: Duration,
+    /// The session's settings for sound, which turns that are spoken need.
+    pub audio: AudioConfig,
+    /// Whether sound goes out, and is heard, in the time that it takes to sound; else as fast as the server takes it, which is
+    /// for simulated servers.
+    pub realtime: bool,
+    /// The language model that rules on what scripts ask it about.
+    pub judge: Option<Judge>,
     /// What keeps the session's spans, for what is expected of the trace.
     pub spans: Option<Arc<MemoryProcessor>>,
     /// Told when a turn begins.
@@ -44,10 +58,14 @@ pub struct Progress {
 }
 
 impl Default for PlayOptions {
-    /// Turns of up to a minute; nothing traced.
+    /// Turns of up to a minute, in the time that sound takes, with the settings that servers have by themselves; nothing is
+    /// traced.
     fn default() -> Self {
         Self {
             turn_limit: Duration::from_secs(60),
+            audio: AudioConfig::default(),
+            realtime: true,
+            judge: None,
             spans: None,
             on_turn: None,
         }
@@ -58,6 +76,7 @@ impl std::fmt::Debug for PlayOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlayOptions")
             .field("turn_limit", &self.turn_limit)
+            .field("realtime", &self.realtime)
             .finish_non_exhaustive()
     }
 }
@@ -95,6 +114,8 @@ struct Player<'a> {
     options: PlayOptions,
     started: Instant,
     observer: Observer,
+    ears: Ears,
+    voice: Voice,
     rulings: Rulings,
 }
 
@@ -105,12 +126,44 @@ struct Played<'a> {
     ended_at: Duration,
 }
 
+impl Played<'_> {
+    /// What came of the turn. An answer that went wrong fails it, unless it is expected to.
+    fn outcome(self, mut findings: Vec<Finding>) -> TurnOutcome {
+        let Self {
+            turn,
+            window,
+            ended_at,
+        } = self;
+        let is_error = |own: &Expectation| own.event == EventKind::Error && !own.absent;
+        if !turn.expect.iter().any(is_error) {
+            findings.extend(window.faults.first().map(|fault| Finding {
+                place: turn.place.clone(),
+                expected: "an answer that is complete".to_owned(),
+                met: Met::No { came: fault.clone() },
+                ruling: None,
+            }));
+        }
+        TurnOutcome {
+            place: turn.place.clone(),
+            act: act::words(&turn.act),
+            began_at: window.began_at,
+            duration: ended_at.saturating_sub(window.began_at),
+            transcript: window.lines,
+            findings,
+            first_word: window.first_word,
+            first_sound: window.first_sound,
+        }
+    }
+}
+
 impl<'a> Player<'a> {
     fn new(script: &'a Script, session: Session, options: PlayOptions) -> Self {
         Self {
             script,
             handle: session.handle(),
             session,
+            ears: Ears::new(&options),
+            voice: Voice::new(&options),
             options,
             started: Instant::now(),
             observer: Observer::default(),
@@ -142,13 +195,16 @@ impl<'a> Player<'a> {
                 continue;
             }
             let ending = stop.as_ref().map_or(Ending::Over, Stop::ending);
-            self.judge(&mut played, ending, &mut outcomes).await;
+            let judged = self.judge(&mut played, ending, &mut outcomes).await;
             if let Some(stop) = stop {
                 let verdict = self.verdict(place + usize::from(!was_over), stop, &mut outcomes);
                 return (outcomes, verdict);
             }
             if has_failed(&outcomes) {
                 return (outcomes, Verdict::Failed);
+            }
+            if let Err(reason) = judged {
+                return (outcomes, Verdict::Broken { reason });
             }
         }
         (outcomes, Verdict::Passed)
@@ -175,12 +231,12 @@ impl<'a> Player<'a> {
         let limit = self.options.turn_limit + act::length(&turn.act);
         let deadline = Instant::now() + limit;
         self.observer.begin_turn(self.now());
-        let act = self.act(turn, deadline).await;
-        match act {
-            Ok(()) => self.rest(place, deadline).await,
+        let played = match self.act(turn, deadline).await {
+            Ok(()) => self.rest(place, Instant::now() + self.options.turn_limit).await,
             Err(stop) => Err(stop),
-        }
-        .map_err(|stop| stop.in_turn(place, turn, limit))
+        };
+        self.voice.end_turn();
+        played.map_err(|stop| stop.in_turn(place, turn, limit))
     }
 
     /// Waits for something while the session's events are read.
@@ -205,10 +261,12 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn note(&mut self, event: Option<crate::session::SessionEvent>) -> Result<(), Stop> {
+    fn note(&mut self, event: Option<SessionEvent>) -> Result<(), Stop> {
         let at = self.now();
         if let Some(event) = &event {
             self.observer.note(at, event);
+            self.ears.note(event, Instant::now());
+            self.voice.note(event);
         }
         match (event, self.observer.end()) {
             (_, Some(reason)) => Err(Stop::of_end(reason)),
@@ -217,47 +275,56 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Judges the turns that are over; those before the last have not been cut short.
-    async fn judge(&mut self, played: &mut Vec<Played<'a>>, ending: Ending, outcomes: &mut Vec<TurnOutcome>) {
+    /// Judges the turns that are over; those before the last have not been cut short. Tells why not all could be judged.
+    async fn judge(
+        &mut self,
+        played: &mut Vec<Played<'a>>,
+        ending: Ending,
+        outcomes: &mut Vec<TurnOutcome>,
+    ) -> Result<(), String> {
         let turns = std::mem::take(played);
         let last = turns.len().saturating_sub(1);
+        let mut judged = Ok(());
         for (place, played) in turns.into_iter().enumerate() {
             let ending = if place == last { ending } else { Ending::Over };
-            outcomes.push(self.judge_turn(played, ending).await);
+            let findings = match self.findings(&played, ending).await {
+                Ok(findings) => findings,
+                Err(reason) => {
+                    judged = Err(reason);
+                    expect::untold(played.turn)
+                }
+            };
+            outcomes.push(played.outcome(findings));
+        }
+        judged
+    }
+
+    /// What became of what was expected of a turn, after all that a language model had to be asked.
+    async fn findings(&mut self, played: &Played<'a>, ending: Ending) -> Result<Vec<Finding>, String> {
+        loop {
+            match expect::findings(played.turn, &played.window.happened, ending, &self.rulings) {
+                Ok(findings) => return Ok(findings),
+                Err(question) => {
+                    let ruling = self.ask(&question).await?;
+                    self.rulings.insert(question, ruling);
+                }
+            }
         }
     }
 
-    async fn judge_turn(&mut self, played: Played<'a>, ending: Ending) -> TurnOutcome {
-        let Played {
-            turn,
-            window,
-            ended_at,
-        } = played;
-        let mut findings = match expect::findings(turn, &window.happened, ending, &self.rulings) {
-            Ok(findings) => findings,
-            Err(_question) => Vec::new(),
+    /// Asks the language model, and goes on listening to the session meanwhile.
+    async fn ask(&mut self, question: &Question) -> Result<Ruling, String> {
+        let Some(judge) = self.options.judge.clone() else {
+            return Err("the script asks for a judge, and there is none".to_owned());
         };
-        if !turn
-            .expect
-            .iter()
-            .any(|own| own.event == EventKind::Error && !own.absent)
-        {
-            findings.extend(window.faults.first().map(|fault| Finding {
-                place: turn.place.clone(),
-                expected: "an answer that is complete".to_owned(),
-                met: Met::No { came: fault.clone() },
-                ruling: None,
-            }));
-        }
-        TurnOutcome {
-            place: turn.place.clone(),
-            act: act::words(&turn.act),
-            began_at: window.began_at,
-            duration: ended_at.saturating_sub(window.began_at),
-            transcript: window.lines,
-            findings,
-            first_word: window.first_word,
-            first_sound: window.first_sound,
+        let mut ruling = std::pin::pin!(judge.judge(&question.claim, &question.words));
+        let mut is_open = true;
+        loop {
+            tokio::select! {
+                ruling = &mut ruling => return ruling.map_err(|error| error.to_string()),
+                // That it is over is found out by the turn that follows.
+                event = self.session.next(), if is_open => is_open = self.note(event).is_ok(),
+            }
         }
     }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Player;
+use super::act::impossible;
 use super::stop::Stop;
 use crate::script::{Act, EventKind};
 use crate::session::Decision;
+use crate::session::spoken::Next;
 
 /// How long is waited for what may come of something that the session does not have to answer.
 const ECHO_LIMIT: Duration = Duration::from_secs(2);
@@ -16,10 +18,14 @@ const ECHO_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, PartialEq, Eq)]
 enum Rest {
     Now,
-    /// At this time, since the session was open.
-    At(Duration),
+    /// At this time.
+    At(Instant),
+    /// Not before this time, and perhaps not then.
+    NotBefore(Instant),
     /// Not before something happens.
     Later,
+    /// The user has spoken, and the server has not heard it.
+    Unheard,
 }
 
 impl Player<'_> {
@@ -31,13 +37,19 @@ impl Player<'_> {
         };
         loop {
             self.reject_what_nobody_decides(place, deadline).await?;
+            self.ask_for_answer(deadline).await?;
             let until = match self.rest_of(place) {
                 Rest::Now if self.has_come(place) || Instant::now() >= echo_until => {
-                    return self.catch_up(deadline).await;
+                    return self.catch_up(Instant::now() + self.options.turn_limit).await;
                 }
                 Rest::Now => echo_until,
-                Rest::At(at) if self.now() >= at => return Ok(()),
-                Rest::At(at) => self.started + at,
+                Rest::At(at) if Instant::now() >= at => return Ok(()),
+                Rest::At(at) | Rest::NotBefore(at) => at,
+                Rest::Unheard => {
+                    let turn = &self.script.turns[place];
+                    let came = "the server heard nobody speak".to_owned();
+                    return Err(impossible(turn, "speech that the server hears".to_owned(), came));
+                }
                 Rest::Later if Instant::now() >= deadline => {
                     return Err(Stop::OutOfTime(String::new()));
                 }
@@ -50,20 +62,35 @@ impl Player<'_> {
     fn rest_of(&self, place: usize) -> Rest {
         let observer = &self.observer;
         let is_held = !observer.is_answering() && observer.waiting().next().is_some();
-        let is_at_rest = !observer.is_busy() || is_held;
         match (
             self.script.turns.get(place + 1).map(|next| &next.act),
             observer.content_at(),
         ) {
-            (Some(Act::InterruptAfter(delay)), Some(content_at)) => Rest::At(content_at + *delay),
+            (Some(Act::InterruptAfter(delay)), Some(content_at)) => {
+                Rest::At(self.started + content_at + *delay)
+            }
             (Some(Act::Approve { tool, .. } | Act::Reject { tool, .. }), _) if is_held => {
                 match observer.waiting().any(|(_, own)| is_of(tool.as_deref(), own)) {
                     true => Rest::Now,
                     false => Rest::Later,
                 }
             }
-            _ if is_at_rest => Rest::Now,
-            _ => Rest::Later,
+            _ if is_held => Rest::Now,
+            (next, _) => match self.voice.next() {
+                Next::Wait(Some(until)) => Rest::NotBefore(until),
+                Next::Wait(None) => Rest::Later,
+                Next::Unheard => Rest::Unheard,
+                Next::Over if observer.is_busy() => Rest::Later,
+                Next::Over => self.until_heard(next),
+            },
+        }
+    }
+
+    /// Who speaks next waits until the answer has been heard: else it would be interrupted.
+    fn until_heard(&self, next: Option<&Act>) -> Rest {
+        match (next, self.ears.heard_at()) {
+            (Some(Act::Speak(_)), Some(until)) if until > Instant::now() => Rest::NotBefore(until),
+            _ => Rest::Now,
         }
     }
 

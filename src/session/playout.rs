@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use realtime_run::protocol::AudioFormat;
-use realtime_run::session::SessionEvent;
 use tokio::time::Instant;
+
+use super::SessionEvent;
+use crate::protocol::AudioFormat;
 
 /// Counts the sound of the answers.
 #[derive(Debug)]
