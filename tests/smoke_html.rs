@@ -5,10 +5,10 @@
 mod browser;
 #[path = "support/cli.rs"]
 mod cli;
-#[path = "support/folder.rs"]
-mod folder;
 #[path = "support/reports.rs"]
 mod reports;
+#[path = "support/smoke.rs"]
+mod smoke;
 
 use browser::Browser;
 use reports::{BAD, GOOD, Smoke};

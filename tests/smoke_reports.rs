@@ -3,12 +3,12 @@
 
 #[path = "support/cli.rs"]
 mod cli;
-#[path = "support/folder.rs"]
-mod folder;
 #[path = "support/python.rs"]
 mod python;
 #[path = "support/reports.rs"]
 mod reports;
+#[path = "support/smoke.rs"]
+mod smoke;
 
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Smoke tests in a folder of their own, and the reports that a run of them writes.
 //!
-//! Use it with `#[path = "support/reports.rs"] mod reports;` beside `mod cli` and `mod folder`.
+//! Use it with `#[path = "support/reports.rs"] mod reports;` beside `mod cli` and `mod smoke`.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::cli::{Outcome, run};
-use crate::folder::Folder;
+use crate::smoke::Folder;
 
 /// A script whose answer is there, and one whose is not.
 pub const GOOD: &str = r#"
