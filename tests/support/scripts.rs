@@ -95,14 +95,7 @@ pub fn answer(text: &str) -> Expectation {
 
 /// Plays a script with the agents of that file on a simulator that follows that scenario.
 pub async fn perform(agents: &str, scenario: &str, script: &Script) -> Outcome {
-    perform_with(
-        agents,
-        scenario,
-        Options::default(),
-        script,
-        PlayOptions::default(),
-    )
-    .await
+    perform_with(agents, scenario, Options::default(), script, quick()).await
 }
 
 /// Without the time that sound takes.
