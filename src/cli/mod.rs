@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
     };
     logs::start(arguments.output.verbose, Keys::of(&arguments), &printer);
     let result = match &arguments.command {
+        None if arguments.run.script.init => commands::init(&arguments.run, &printer),
         None if !arguments.run.script.paths.is_empty() => smoke::run(&arguments, &printer),
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),

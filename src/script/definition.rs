@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use regex::Regex;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Mentions;
@@ -14,7 +14,7 @@ use super::Mentions;
 /// A smoke test: a conversation to hold with agents, and what is expected of it.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// What people know it by: its own `name`, else its file's name without ending.
+    /// What people know it by: its own `name`, else its file's name without `.toml` or `.smoke.toml`.
     pub name: String,
     /// The agent file that it names itself.
     pub agent: Option<PathBuf>,
@@ -42,7 +42,7 @@ pub struct SimulatedServer {
 }
 
 /// Where something stands in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file, as people know it.
     pub file: String,

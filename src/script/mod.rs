@@ -5,6 +5,7 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod draft;
 mod expect;
 mod file;
 mod happening;
@@ -20,6 +21,7 @@ pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use draft::draft;
 pub use judge::{Judge, JudgeError};
 pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};

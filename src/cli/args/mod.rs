@@ -115,7 +115,7 @@ pub struct SchemaArgs {
     pub kind: FileKind,
 }
 
-/// The kinds of files that people write.
+/// The kinds of files that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FileKind {
     /// Agents, and what they share
@@ -124,6 +124,8 @@ pub enum FileKind {
     Scenario,
     /// Smoke tests: a conversation, and what is expected of it
     Script,
+    /// What --report FILE.json writes
+    Report,
 }
 
 #[derive(Debug, Args)]

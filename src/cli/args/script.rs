@@ -8,15 +8,10 @@ use crate::cli::smoke::{MinPassRate, ReportFile};
 /// Scripts instead of a conversation.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Smoke tests")]
+#[group(conflicts_with_all = ["messages", "audio_in", "approve", "record", "raw", "trace_id"])]
 pub struct ScriptArgs {
     /// Play a script and judge what comes of it: a file, or a folder and all `*.smoke.toml` in it and below (repeatable)
-    #[arg(
-        id = "script",
-        long,
-        group = "replayed",
-        value_name = "PATH",
-        conflicts_with_all = ["messages", "approve", "record", "raw", "trace_id"]
-    )]
+    #[arg(id = "script", long, group = "replayed", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A value for the scripts' variables (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = pairs::key_value, requires = "script")]

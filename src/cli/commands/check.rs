@@ -7,9 +7,16 @@ use realtime_run::file::{self, Diagnostics};
 use realtime_run::script::Script;
 use realtime_run::simulator::Scenario;
 
-use crate::cli::args::{CheckArgs, FileKind};
+use crate::cli::args::CheckArgs;
 use crate::cli::exit::ExitStatus;
 use crate::cli::printer::Printer;
+
+/// The kinds of files that can be checked.
+enum Kind {
+    Agent,
+    Scenario,
+    Script,
+}
 
 /// Checks every file, and tells every mistake of every one.
 pub fn check(args: &CheckArgs, printer: &Printer) -> ExitStatus {
@@ -28,9 +35,9 @@ pub fn check(args: &CheckArgs, printer: &Printer) -> ExitStatus {
 
 fn load(path: &Path) -> Result<(), Diagnostics> {
     match kind(path) {
-        FileKind::Agent => AgentFile::load(path).map(drop),
-        FileKind::Scenario => Scenario::load(path).map(drop),
-        FileKind::Script => script(path),
+        Kind::Agent => AgentFile::load(path).map(drop),
+        Kind::Scenario => Scenario::load(path).map(drop),
+        Kind::Script => script(path),
     }
 }
 
@@ -47,18 +54,18 @@ fn script(path: &Path) -> Result<(), Diagnostics> {
 }
 
 /// What kind of file it is, by what only that kind has. What is no other kind is taken for an agent file.
-fn kind(path: &Path) -> FileKind {
+fn kind(path: &Path) -> Kind {
     let keys = file::top_level_keys(path);
     let has = |key: &str| keys.iter().any(|known| known == key);
     if !has("agents") && has("turns") {
-        FileKind::Script
+        Kind::Script
     } else if !has("agents")
         && ["steps", "faults", "transcripts", "otherwise"]
             .into_iter()
             .any(has)
     {
-        FileKind::Scenario
+        Kind::Scenario
     } else {
-        FileKind::Agent
+        Kind::Agent
     }
 }

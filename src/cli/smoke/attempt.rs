@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use realtime_run::protocol::Usage;
-use realtime_run::script::{self, Finding, Met, Outcome, Place, PlayOptions, Verdict};
+use realtime_run::script::{self, Finding, Judge, Met, Outcome, Place, PlayOptions, Verdict};
 use realtime_run::session::Session;
 use realtime_run::simulator::Deviation;
 use realtime_run::trace::{JsonMap, Timestamp};
@@ -31,6 +31,8 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 pub struct Stage<'a> {
     pub args: &'a RunArgs,
     pub destinations: &'a Destinations,
+    /// What judges claims about what agents say, if something does.
+    pub judge: Option<Judge>,
     /// Whether something wants to show traces at the end.
     pub keep_trees: bool,
     /// Becomes true when everything is to end.
@@ -105,7 +107,10 @@ impl Stage<'_> {
             turn_limit: self.args.turns.turn_timeout,
             spans: is_traced.then(|| trace.memory()),
             on_turn: Some(on_turn),
-            ..PlayOptions::default()
+            audio: planned.agents.settings.config.audio.clone(),
+            // A server inside the program has nobody who listens.
+            realtime: matches!(planned.server, Server::At(_)),
+            judge: self.judge.clone(),
         };
         let cut = tokio::select! {
             biased;
@@ -153,7 +158,10 @@ fn server(planned: &Planned, time: Time, deviations: &Arc<Mutex<Vec<Deviation>>>
         match &planned.follows {
             None => {}
             Some(Follows::Scenario(scenario)) => {
-                **options = options.as_ref().clone().with_scenario(scenario);
+                // Each time goes its own way, also where a seed says which.
+                let round = u64::from(time.run) << 32 | u64::from(time.attempt);
+                let scenario = scenario.clone().round(round);
+                **options = options.as_ref().clone().with_scenario(&scenario);
             }
             Some(Follows::Replay(replay, _)) => {
                 let deviations = Arc::clone(deviations);

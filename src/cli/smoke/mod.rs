@@ -7,6 +7,7 @@
 mod attempt;
 mod find;
 mod flags;
+mod judge;
 mod percentiles;
 mod plan;
 mod pool;
@@ -20,6 +21,7 @@ use realtime_run::script::Progress;
 use tokio::sync::watch;
 
 pub use flags::{MinPassRate, ReportFile, ReportForm};
+pub use report::schema as report_schema;
 
 use self::attempt::Stage;
 use self::plan::Planned;
@@ -79,6 +81,7 @@ pub fn run(arguments: &Arguments, printer: &Printer) -> Result<ExitStatus, Failu
             return Ok(ExitStatus::Usage);
         }
     };
+    let judge = judge::judge(&args.script)?;
     let keys = Keys::of(arguments);
     let reports = Reports::prepare(&report_files(&args.script), keys.clone())?;
     let key = Server::choose(args)?.trace_key(&args.server);
@@ -101,6 +104,7 @@ pub fn run(arguments: &Arguments, printer: &Printer) -> Result<ExitStatus, Failu
     let stage = Stage {
         args,
         destinations: &destinations,
+        judge,
         keep_trees: reports.show_traces(),
         ending,
     };

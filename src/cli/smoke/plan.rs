@@ -57,7 +57,11 @@ pub fn make(args: &RunArgs, printer: &Printer) -> Result<Vec<Planned>, Failures>
         agent_files: HashMap::new(),
         failures: Vec::new(),
     };
-    let planned: Vec<Planned> = paths.into_iter().filter_map(|path| planner.plan(path)).collect();
+    let set = set(&paths, &args.script.set).map_err(one)?;
+    let planned = paths.into_iter().zip(set);
+    let planned: Vec<Planned> = planned
+        .filter_map(|(path, set)| planner.plan(path, &set))
+        .collect();
     if !planner.failures.is_empty() {
         return Err(planner.failures);
     }
@@ -67,6 +71,25 @@ pub fn make(args: &RunArgs, printer: &Printer) -> Result<Vec<Planned>, Failures>
         return Err(one(Failure::usage(anyhow!(message))));
     }
     Ok(planned)
+}
+
+/// What each script's variables are set to: of several scripts each gets what it has a variable for, and some script has to
+/// have it.
+fn set(paths: &[PathBuf], set: &[(String, String)]) -> Result<Vec<Vec<(String, String)>>, Failure> {
+    if set.is_empty() || paths.len() == 1 {
+        return Ok(vec![set.to_vec(); paths.len()]);
+    }
+    let variables: Vec<Vec<String>> = paths.iter().map(Script::variables).collect();
+    if let Some((name, _)) = set.iter().find(|(name, _)| !variables.concat().contains(name)) {
+        return Err(Failure::usage(anyhow!(
+            "no script has a variable `{name}` to set (--set)"
+        )));
+    }
+    let has = |names: &Vec<String>| {
+        let own = set.iter().filter(|(name, _)| names.contains(name));
+        own.cloned().collect()
+    };
+    Ok(variables.iter().map(has).collect())
 }
 
 struct Planner<'a> {
@@ -80,8 +103,8 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// `None` if it is not to be played, or something is wrong with it.
-    fn plan(&mut self, path: PathBuf) -> Option<Planned> {
-        let loaded = Script::load(&path, &self.args.script.set);
+    fn plan(&mut self, path: PathBuf, set: &[(String, String)]) -> Option<Planned> {
+        let loaded = Script::load(&path, set);
         let script = self.note(loaded.map_err(Failure::from))?;
         if !self.is_wanted(&script, &path) {
             return None;

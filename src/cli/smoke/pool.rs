@@ -82,11 +82,10 @@ impl<'a> Pool<'a> {
                     self.end(end);
                 }
                 _ = output.stdout_gone(), if !*end.borrow() => self.end(end),
-                Some((time, attempt)) = self.playing.next() => {
+                Some((time, attempt)) = next(&mut self.playing, output) => {
                     if let Some(attempt) = attempt {
                         self.ended(time, attempt);
                     }
-                    output.room().await;
                 }
                 () = self.teller.wait() => self.teller.tick(),
             }
@@ -137,7 +136,7 @@ impl<'a> Pool<'a> {
         })
     }
 
-    fn ended(&mut self, time: Time, attempt: Attempt) {
+    fn ended(&mut self, time: Time, mut attempt: Attempt) {
         let has_passed = Standing::from(&attempt.outcome.verdict).is_good();
         let goes_on = !has_passed && !self.is_over && time.attempt <= self.args.retries;
         let script = &mut self.scripts[time.script];
@@ -148,6 +147,9 @@ impl<'a> Pool<'a> {
             goes_on,
         };
         self.teller.ended(&ended);
+        if !script.wants_trace_of(&attempt) {
+            attempt.tree = None;
+        }
         self.attempts(time).push(attempt);
         if goes_on {
             self.retries.push_back(Time {
@@ -163,7 +165,7 @@ impl<'a> Pool<'a> {
     fn attempts(&mut self, time: Time) -> &mut Vec<Attempt> {
         let runs = &mut self.scripts[time.script].runs;
         let number = time.run as usize;
-        let place = match runs.iter().position(|run| run.number == number) {
+        let place = match runs.iter().rposition(|run| run.number == number) {
             Some(place) => place,
             None => {
                 runs.push(Run {
@@ -175,4 +177,13 @@ impl<'a> Pool<'a> {
         };
         &mut runs[place].attempts
     }
+}
+
+/// What ends next, once there is room to tell it.
+async fn next(
+    playing: &mut FuturesUnordered<Playing<'_>>,
+    output: &Output,
+) -> Option<(Time, Option<Attempt>)> {
+    output.room().await;
+    playing.next().await
 }

@@ -74,10 +74,11 @@ fn items<'a>(table: &'a Node, key: &str) -> &'a [Node] {
     table.get(key).map_or(&[], Node::items)
 }
 
-/// A file's name without what it ends in.
+/// A file's name without what it ends in: `.toml`, and `.smoke` before that.
 fn stem(name: &str) -> String {
     let stem = Path::new(name).file_stem().unwrap_or_default();
-    stem.to_string_lossy().into_owned()
+    let stem = stem.to_string_lossy();
+    stem.strip_suffix(".smoke").unwrap_or(&stem).to_owned()
 }
 
 fn millis(ms: u32) -> Duration {

@@ -50,6 +50,22 @@ impl Script {
         })
     }
 
+    /// The names of the variables that the script file at `path` has, and those of the files that it includes, as far as
+    /// they can be read.
+    pub fn variables(path: impl AsRef<Path>) -> Vec<String> {
+        let mut names = Vec::new();
+        let read = |name: &str, text: &str, directory: &Path| {
+            let environment = |name: &str| std::env::var(name).ok();
+            let mut reader = Reader::new(&environment, &[]);
+            reader.script(name, text, directory);
+            names = reader.variables;
+            Ok(())
+        };
+        // What is wrong with it, `load` tells.
+        let _ = file::load(path.as_ref(), read);
+        names
+    }
+
     /// The JSON Schema of script files, by which editors complete and check them.
     pub fn schema() -> Value {
         file::json_schema::<ScriptContent>()

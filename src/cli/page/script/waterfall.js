@@ -177,6 +177,8 @@ class Waterfall {
   }
 
   #draw() {
+    // A page may have shown another trace meanwhile.
+    if (!this.grid.isConnected) return;
     const { shown } = this.spans;
     const first = Math.max(Math.floor(this.grid.scrollTop / ROW) - SPARE_ROWS, 0);
     const count = Math.ceil(this.grid.clientHeight / ROW) + 2 * SPARE_ROWS;

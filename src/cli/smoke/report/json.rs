@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(broken["status"], "broken");
         assert_eq!(broken["turns"][0]["expectations"][0]["met"], Value::Null);
         assert_eq!(broken["turns"][0]["duration_ms"], 1204.5);
-        assert_eq!(told["totals"]["tokens"]["total"], 8 * 1_500);
+        assert_eq!(told["totals"]["tokens"]["total"], 9 * 1_500);
         assert_eq!(told["totals"]["first_word"]["p50_ms"], 320.0);
     }
 

@@ -12,7 +12,7 @@ pub fn summary(outcome: &Outcome) -> Option<String> {
         Verdict::Failed => {
             let mut unmet = unmet(outcome);
             let first = unmet.next().map_or_else(String::new, |(finding, came)| {
-                format!("expected {}: {}", finding.expected, came)
+                format!("expected {}; came: {}", finding.expected, came)
             });
             let others = unmet.count();
             let more = if others > 0 {
@@ -96,7 +96,7 @@ fn tell(text: &mut String, findings: &[Finding]) {
             indented(&finding.expected)
         );
         if let Some(came) = came {
-            let _ = writeln!(text, "    instead: {}", indented(came));
+            let _ = writeln!(text, "    came: {}", indented(came));
         }
         if let Some(ruling) = &finding.ruling {
             let _ = writeln!(text, "    judge: {}", indented(&ruling.reason));

@@ -97,3 +97,67 @@ impl Shown {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use realtime_run::script::{Met, Verdict};
+
+    use super::*;
+    use crate::cli::smoke::report::samples::{self, attempt, no, script};
+
+    fn passed() -> Attempt {
+        attempt(Verdict::Passed, vec![Met::Yes], None)
+    }
+
+    fn failed() -> Attempt {
+        attempt(Verdict::Failed, vec![no("nothing")], None)
+    }
+
+    /// Two scripts: of the first, the second and the third run failed.
+    fn results() -> Results {
+        let runs = [passed(), failed(), failed(), passed()].map(|attempt| vec![attempt]);
+        Results {
+            scripts: vec![script("A", runs.into()), script("B", vec![vec![passed()]])],
+            ..samples::results()
+        }
+    }
+
+    /// The attempts, each by whether it is told in full.
+    fn whole(room: Room) -> Vec<bool> {
+        let page = serde_json::to_value(page(&results(), room).unwrap()).unwrap();
+        let scripts = page["scripts"].as_array().unwrap().iter();
+        let runs = scripts.flat_map(|script| script["runs"].as_array().unwrap());
+        let attempts = runs.flat_map(|run| run["attempts"].as_array().unwrap());
+        attempts
+            .map(|attempt| {
+                assert_eq!(attempt["turns"] != serde_json::json!([]), attempt["whole"]);
+                assert_eq!(attempt["trace"].is_object(), attempt["whole"] == true);
+                attempt["whole"] == true
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_went_wrong_and_what_passed_first_is_told_in_full() {
+        assert_eq!(whole(ROOM), [true, true, true, false, true]);
+    }
+
+    #[test]
+    fn where_room_is_short_the_first_that_went_wrong_comes_first() {
+        let one = serde_json::to_string(&Shown::whole(&failed(), ROOM.trace).unwrap()).unwrap();
+        let room = |attempts: usize| Room {
+            page: attempts * one.len() + 100,
+            ..ROOM
+        };
+        assert_eq!(whole(room(1)), [false, true, false, false, false]);
+        assert_eq!(whole(room(3)), [true, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_trace_that_is_too_long_leaves_the_rest() {
+        let shown = Shown::whole(&failed(), 1_000).unwrap();
+        assert!(shown.whole && shown.trace_left_out && shown.trace.is_none());
+        let shown = Shown::whole(&failed(), ROOM.trace).unwrap();
+        assert!(!shown.trace_left_out && shown.trace.is_some());
+    }
+}

@@ -3,8 +3,7 @@ function start(report) {
   report.scripts.forEach((script, place) => (script.place = place));
   showHead(report);
   const scripts = new Scripts(report.scripts);
-  const isWrong = ({ status }) => STATUSES[status].isWrong;
-  const first = report.scripts.find(isWrong) ?? report.scripts[0];
+  const first = report.scripts.find(({ status }) => STATUSES[status].isWrong) ?? report.scripts[0];
   const show = () => {
     const [place, run, number] = location.hash.slice(1).split('-').map(Number);
     const script = (location.hash && report.scripts[place]) || first;

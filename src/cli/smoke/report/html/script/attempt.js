@@ -16,13 +16,15 @@ function attemptParts(attempt, name) {
     ]),
   ];
   if (!attempt.whole) {
-    return [...head, nothing('What was said in this one is not on this page, which tells it of what went wrong and of the first attempt that passed. A report in JSON has it.')];
+    return [...head, nothing('This page tells in full of what went wrong and of the first attempt of each script that passed, as far as there is room. A report in JSON tells in full of this one as well.')];
   }
   const spans = attempt.spans.length
-    ? element('section', { class: 'turn' }, element('h4', {}, 'Expected of the trace'), expectations(attempt.spans))
+    ? element('section', { class: 'turn', 'data-wrong': isWrong(attempt.spans) ? '' : null }, element('h4', {}, 'Expected of the trace'), expectations(attempt.spans))
     : '';
   return [...head, ...attempt.turns.map(turnPart), spans, ...traceParts(attempt)];
 }
+
+const isWrong = (expectations) => expectations.some(({ met }) => met === false);
 
 function turnPart(turn) {
   const waited = (what, time) => (time === null ? null : `first ${what} after ${millis(time)}`);
@@ -34,7 +36,7 @@ function turnPart(turn) {
   ];
   return element(
     'section',
-    { class: 'turn' },
+    { class: 'turn', 'data-wrong': isWrong(turn.expectations) ? '' : null },
     element('h4', {}, 'The user ', element('span', { class: 'act' }, turn.act)),
     element('p', { class: 'soft' }, where(turn), ' · ', facts.filter(Boolean).join(' · ')),
     element(
@@ -82,11 +84,11 @@ function expectationPart(expectation) {
   const mark = element('span', { class: 'mark-of', 'data-status': status, role: 'img', 'aria-label': word, title: word }, STATUSES[status].mark);
   const told = element('div', {}, element('p', {}, element('span', { class: 'expected' }, expected), ' ', where(expectation)));
   if (came !== null) {
-    const instead = element('p', { class: 'came' }, element('b', {}, 'instead: '));
+    const line = element('p', { class: 'came' }, element('b', {}, 'came: '));
     const words = element('span');
     fill(words, came);
-    instead.append(words);
-    told.append(instead);
+    line.append(words);
+    told.append(line);
   }
   if (met === null) told.append(element('p', { class: 'soft' }, 'The run ended before this could be told.'));
   if (ruling !== null) {

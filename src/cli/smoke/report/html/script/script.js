@@ -7,7 +7,7 @@ function showScript(script, chosen) {
     element('p', { class: 'verdict' }, statusWord(script.status), verdictWords(script)),
     pairs([
       ['script', element('code', {}, script.path)],
-      ['agents', element('code', {}, script.agent)],
+      ['agent file', element('code', {}, script.agent)],
       ['used', tokenWords(script.tokens)],
     ]),
     element('p', { class: 'rerun' }, element('span', { class: 'soft' }, 'Run it again: '), element('code', { class: 'whole', tabindex: 0 }, script.rerun)),
