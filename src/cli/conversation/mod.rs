@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::approvals::Question;
+use self::sound::Progress;
+pub use self::sound::Voice;
 use super::approver::Approver;
 use super::duration;
 use super::exit::ExitStatus;
@@ -26,8 +28,6 @@ use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
 use super::voice::{Devices, Ear};
-use sound::Progress;
-pub use sound::Voice;
 
 /// How long the orderly end of a session may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);

@@ -19,6 +19,7 @@ pub struct Voice {
     playout: Playout,
     /// The user's input format.
     format: AudioFormat,
+    /// The turn that is being spoken.
     speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
@@ -144,9 +145,7 @@ impl Conversation {
         // A speaker tells itself what was heard.
         let heard = voice.heard(event).filter(|_| self.devices.is_none());
         if let Some((item_id, content_index, bytes)) = heard {
-            // If the session is over, an event tells it.
-            let played = self.session.report_played(item_id, content_index, bytes);
-            let _ = played.await;
+            self.session.report_played(item_id, content_index, bytes);
         }
         let Some(turn) = &mut voice.speaking else {
             return;

@@ -10,6 +10,8 @@ use realtime_run::audio::{Channels, Resampler, WavWriter, to_f32, to_i16};
 
 use super::timeline::Second;
 
+/// Both sides.
+pub const CONVERSATION: &str = "conversation.wav";
 /// The most of the user's sound that is kept until it is known to be a turn's.
 const HELD_SECONDS: usize = 60;
 
@@ -34,6 +36,10 @@ pub struct Written {
 
 impl SoundFile {
     pub fn create(path: PathBuf, channels: Channels, rate: u32) -> io::Result<Self> {
+        // A pipe without a reader would wait for ever, and none can be gone back in.
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::other("it is no regular file"));
+        }
         let wav = WavWriter::new(File::create(&path)?, channels, rate)?;
         Ok(Self {
             path,
@@ -301,6 +307,11 @@ impl TurnFiles {
         files.into_iter().for_each(|file| self.close(file));
         self.failed
     }
+}
+
+/// Whether a file of this name in the folder is written, or removed, by a run.
+pub fn is_own_file(name: &str) -> bool {
+    name == CONVERSATION || is_turn_file(name)
 }
 
 fn is_turn_file(name: &str) -> bool {

@@ -13,10 +13,8 @@ mod keeper;
 #[cfg(not(feature = "devices"))]
 mod no_devices;
 mod output;
-mod playout;
 mod source;
 mod timeline;
-mod turn;
 
 #[cfg(feature = "devices")]
 pub use devices::{Devices, OpenDevices};
@@ -24,6 +22,6 @@ pub use input::{NotSent, Sender};
 #[cfg(not(feature = "devices"))]
 pub use no_devices::{Devices, OpenDevices, missing};
 pub use output::{AudioOut, Ear, Stdout};
-pub use playout::Playout;
+pub use realtime_run::session::playout::{self, Playout};
+pub use realtime_run::session::spoken::{Next, SpokenTurn, TurnEnding};
 pub use source::{Cue, Cues, Source};
-pub use turn::{Next, SpokenTurn, TurnEnding};

@@ -16,7 +16,7 @@ use realtime_run::audio::{self, Channels};
 use realtime_run::protocol::{AudioFormat, Id};
 use realtime_run::session::SessionEvent;
 
-use super::files::{SoundFile, Stereo, TurnFiles, Written};
+use super::files::{CONVERSATION, SoundFile, Stereo, TurnFiles, Written, is_own_file};
 use super::keeper::Keeper;
 use crate::cli::args::VoiceArgs;
 use crate::cli::exit::{ExitStatus, Failure};
@@ -184,7 +184,7 @@ impl AudioOut {
             .transpose()?;
         let conversation = args.audio_out_dir.as_deref();
         let conversation = conversation
-            .map(|directory| conversation_files(directory, rates))
+            .map(|directory| conversation_files(directory, args, rates))
             .transpose()?;
         let mut keeper = None;
         let mut done = None;
@@ -294,8 +294,7 @@ fn answers_file(path: &Path, args: &VoiceArgs, rate: u32) -> Result<SoundFile, F
         return Err(Failure::usage(anyhow!(message)));
     }
     if args.audio_in.iter().any(|input| are_same(input, path)) {
-        let message = format!("{} can't be heard and written at once", path.display());
-        return Err(Failure::usage(anyhow!(message)));
+        return Err(heard_and_written(path));
     }
     SoundFile::create(path.into(), Channels::Mono, rate)
         .with_context(|| format!("cannot write --audio-out {}", path.display()))
@@ -304,16 +303,53 @@ fn answers_file(path: &Path, args: &VoiceArgs, rate: u32) -> Result<SoundFile, F
 
 fn conversation_files(
     directory: &Path,
+    args: &VoiceArgs,
     (user, assistant): (u32, u32),
 ) -> Result<(Stereo, TurnFiles), Failure> {
+    let is_inside = |input: &&PathBuf| {
+        let name = input.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| is_own_file(name) && are_same(input, &directory.join(name)))
+    };
+    if let Some(input) = args.audio_in.iter().find(is_inside) {
+        return Err(heard_and_written(input));
+    }
     let files = || {
         fs::create_dir_all(directory)?;
         let turns = TurnFiles::new(directory, user, assistant)?;
-        let path: PathBuf = directory.join("conversation.wav");
+        let path = directory.join(CONVERSATION);
         Ok((Stereo::create(path, user, assistant)?, turns))
     };
     let files: std::io::Result<_> = files();
     files
         .with_context(|| format!("cannot write to --audio-out-dir {}", directory.display()))
         .map_err(Failure::usage)
+}
+
+fn heard_and_written(path: &Path) -> Failure {
+    Failure::usage(anyhow!("{} can't be heard and written at once", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_left_out_and_counted() {
+        let (keeper, notes) = mpsc::channel();
+        let ear = Ear {
+            keeper: Some(keeper),
+            ..Ear::default()
+        };
+        let megabyte = Bytes::from(vec![0; 1 << 20]);
+        for _ in 0..67 {
+            ear.user(&megabyte);
+        }
+        assert_eq!(ear.left_out.load(Ordering::Relaxed), 3 << 20);
+        ear.turn(false);
+        assert_eq!(
+            notes.try_iter().count(),
+            64 + 1,
+            "what is no sound always has room"
+        );
+    }
 }
