@@ -41,7 +41,7 @@ pub fn program() -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let changes_it = [
-            "OPENAI_", "OTEL_", "TRACE", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS",
+            "OPENAI_", "OTEL_", "TRACE", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS", "GITHUB_",
         ];
         if changes_it.iter().any(|prefix| name.starts_with(prefix)) {
             program.env_remove(name);
@@ -171,12 +171,16 @@ impl Seen {
         String::from_utf8_lossy(&self.text.lock().unwrap().0).contains(text)
     }
 
-    fn wait_until(&self, mut done: impl FnMut(&str, bool) -> bool) -> String {
+    fn wait_until(&self, done: impl FnMut(&str, bool) -> bool) -> String {
+        self.wait_within(LIMIT, done)
+    }
+
+    fn wait_within(&self, limit: Duration, mut done: impl FnMut(&str, bool) -> bool) -> String {
         let text = self.text.lock().unwrap();
         let show = |text: &(Vec<u8>, bool)| String::from_utf8_lossy(&text.0).into_owned();
         let (text, timeout) = self
             .changed
-            .wait_timeout_while(text, LIMIT, |text| !done(&show(text), text.1))
+            .wait_timeout_while(text, limit, |text| !done(&show(text), text.1))
             .unwrap();
         assert!(!timeout.timed_out(), "waited in vain; so far: {}", show(&text));
         show(&text)
@@ -268,9 +272,14 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Outcome {
-        let stdout = self.stdout.wait_until(|_, ended| ended);
-        let stderr = self.stderr.wait_until(|_, ended| ended);
+    pub fn wait(self) -> Outcome {
+        self.wait_within(LIMIT)
+    }
+
+    /// Waits for its end, of work that takes long.
+    pub fn wait_within(mut self, limit: Duration) -> Outcome {
+        let stdout = self.stdout.wait_within(limit, |_, ended| ended);
+        let stderr = self.stderr.wait_within(limit, |_, ended| ended);
         // It has let go of its streams, so it is ending.
         let code = self.process.wait().unwrap().code();
         Outcome { code, stdout, stderr }
@@ -320,14 +329,15 @@ pub fn masked(text: &str) -> String {
     let mut masked = String::new();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
-        let next = words.peek().map(|next| next.trim_end());
+        let unit = |word: &str| word.trim_end().trim_end_matches([',', ';']).to_owned();
+        let next = words.peek().map(|next| unit(next));
         let is_number = word.trim_end().parse::<f64>().is_ok();
         if word.starts_with("trace_") {
             masked += &format!("trace_…{}", &word[word.trim_end().len()..]);
-        } else if is_number && matches!(next, Some("s" | "ms" | "µs")) {
+        } else if is_number && matches!(next.as_deref(), Some("s" | "ms" | "µs")) {
             masked += "… ";
-        } else if matches!(word.trim_end(), "s" | "ms" | "µs") && masked.ends_with("… ") {
-            masked += &format!("s{}", &word[word.trim_end().len()..]);
+        } else if matches!(unit(word).as_str(), "s" | "ms" | "µs") && masked.ends_with("… ") {
+            masked += &format!("s{}", &word[unit(word).len()..]);
         } else {
             masked += word;
         }

@@ -8,21 +8,21 @@ use cpal::ErrorKind;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// How long a device may fail without interruption: sound systems report errors while they start or change over.
+/// How long a device may neither give nor take sound after an error: sound systems report some while they start.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Milliseconds that stand for a device that does not fail.
-const WORKS: u64 = u64::MAX;
+/// How long it may do so without one: libpulse hangs when its server was killed.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What the device's thread tells the owner of a stream.
 #[derive(Debug)]
 pub(super) struct Health {
     started: Instant,
-    /// The last error.
+    /// The first error that may pass.
     error: OnceLock<String>,
     /// The device said that it is gone, whatever comes.
     gone: OnceLock<String>,
-    /// When it began to fail, in milliseconds from the start, unless it has worked since.
-    fails_since: AtomicU64,
+    /// When it last gave or took sound, in milliseconds from the start.
+    worked_at: AtomicU64,
     /// Times at which the device had to be waited for, or the other way round.
     xruns: AtomicU64,
     /// Wakes the owner, if it waits.
@@ -35,7 +35,7 @@ impl Health {
             started: Instant::now(),
             error: OnceLock::new(),
             gone: OnceLock::new(),
-            fails_since: AtomicU64::new(WORKS),
+            worked_at: AtomicU64::new(0),
             xruns: AtomicU64::new(0),
             wake: Notify::new(),
         }
@@ -43,7 +43,7 @@ impl Health {
 
     /// The device gave or took sound.
     pub(super) fn on_sound(&self) {
-        self.fails_since.store(WORKS, Ordering::Relaxed);
+        self.worked_at.store(self.millis(), Ordering::Relaxed);
     }
 
     pub(super) fn on_error(&self, error: &cpal::Error) {
@@ -59,7 +59,6 @@ impl Health {
             }
             _ => {
                 let _ = self.error.set(error.to_string());
-                self.fails_since.fetch_min(self.millis(), Ordering::Relaxed);
                 self.wake();
             }
         }
@@ -67,10 +66,11 @@ impl Health {
 
     /// Why the device does not work any more, if so.
     pub(super) fn lost(&self) -> Option<&str> {
-        let fails_since = self.fails_since.load(Ordering::Relaxed);
-        let fails = self.millis().saturating_sub(fails_since) >= PATIENCE.as_millis() as u64;
-        let error = self.error.get().filter(|_| fails);
-        self.gone.get().or(error).map(String::as_str)
+        let worked_at = Duration::from_millis(self.worked_at.load(Ordering::Relaxed));
+        let silence = self.started.elapsed().saturating_sub(worked_at);
+        let error = self.error.get().filter(|_| silence >= PATIENCE);
+        let hangs = (silence >= SILENCE).then_some("the sound system does not answer any more");
+        self.gone.get().or(error).map(String::as_str).or(hangs)
     }
 
     pub(super) fn xruns(&self) -> u64 {
@@ -87,6 +87,6 @@ impl Health {
     }
 
     fn millis(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(WORKS)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

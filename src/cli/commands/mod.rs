@@ -3,6 +3,7 @@
 mod check;
 #[cfg(feature = "devices")]
 mod devices;
+mod init;
 mod run;
 mod schema;
 mod simulate;
@@ -11,6 +12,7 @@ mod traces;
 pub use check::check;
 #[cfg(feature = "devices")]
 pub use devices::devices;
+pub use init::init;
 pub use run::run;
 pub use schema::schema;
 pub use simulate::simulate;

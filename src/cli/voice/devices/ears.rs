@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::mouth::Mouth;
 use super::panel::MicrophoneLevel;
+use crate::cli::voice::Ear;
 
 /// Presses of a key that may wait for the task.
 const WAITING: usize = 8;
@@ -68,7 +69,7 @@ impl Ears {
     pub(super) fn start(
         (microphone, intake): (Microphone, Intake),
         mouth: Option<Mouth>,
-        session: SessionHandle,
+        (session, ear): (SessionHandle, Ear),
         tasks: &mut JoinSet<Result<(), DeviceError>>,
     ) -> Self {
         let has_key = intake.has_key();
@@ -79,6 +80,7 @@ impl Ears {
             intake,
             mouth,
             session,
+            ear,
             state,
         };
         tasks.spawn(listener.run(keys));
@@ -127,6 +129,8 @@ struct Listener {
     intake: Intake,
     mouth: Option<Mouth>,
     session: SessionHandle,
+    /// Takes note of what was sent.
+    ear: Ear,
     state: watch::Sender<State>,
 }
 
@@ -166,9 +170,10 @@ impl Listener {
             return false;
         }
         for audio in passed.audio {
-            if self.session.send_audio(audio, false).await.is_err() {
+            if self.session.send_audio(audio.clone(), false).await.is_err() {
                 return false;
             }
+            self.ear.user(&audio);
         }
         self.state.send_replace(State {
             overruns: self.microphone.overruns(),

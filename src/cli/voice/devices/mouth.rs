@@ -158,7 +158,7 @@ async fn run(
                 continue;
             }
         };
-        report(played, &session).await;
+        report(played, &session);
         if barges_in {
             // If the session is over, an event tells it.
             let _ = session.interrupt().await;
@@ -171,14 +171,13 @@ async fn run(
     }
 }
 
-async fn report(played: Vec<Played>, session: &SessionHandle) {
+fn report(played: Vec<Played>, session: &SessionHandle) {
     for Played {
         item_id,
         content_index,
         bytes,
     } in played
     {
-        // If the session is over, an event tells it.
-        let _ = session.report_played(&item_id, content_index, bytes).await;
+        session.report_played(&item_id, content_index, bytes);
     }
 }
