@@ -2,12 +2,12 @@
 
 #[path = "support/cli.rs"]
 mod cli;
-#[path = "support/folder.rs"]
-mod folder;
+#[path = "support/smoke.rs"]
+mod smoke;
 
 use cli::{LIMIT, Outcome};
-use folder::{Folder, RIGHT, WRONG, settled};
 use serde_json::{Value, json};
+use smoke::{Folder, RIGHT, WRONG, settled};
 
 /// Calls a tool that fails the first time, and works from then on.
 const RECOVERS: &str = r#"

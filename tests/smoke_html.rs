@@ -5,12 +5,14 @@
 mod browser;
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "support/reports.rs"]
+mod reports;
 #[path = "support/smoke.rs"]
 mod smoke;
 
 use browser::Browser;
+use reports::{BAD, GOOD, Smoke};
 use serde_json::json;
-use smoke::{BAD, GOOD, Smoke};
 
 const DOWN: &str = "\u{e015}";
 const END: &str = "\u{e010}";
@@ -44,8 +46,8 @@ fn assert_quiet(browser: &Browser) {
 fn it_opens_at_what_went_wrong_and_tells_why() {
     let smoke = Smoke::new(&[("a_good", GOOD), ("bad", BAD), ("c_good", GOOD)]);
     let Some(browser) = opened(&smoke, []) else { return };
-    browser.wait_for(NAME, "bad.smoke");
-    browser.wait_for(CURRENT, "bad.smoke");
+    browser.wait_for(NAME, "bad");
+    browser.wait_for(CURRENT, "bad");
     let told = browser.evaluate("return document.getElementById('script').innerText");
     let told = told.as_str().unwrap();
     for part in [
@@ -78,9 +80,9 @@ fn scripts_are_found_by_how_they_stand_and_by_name_and_can_be_linked_to() {
     let Some(browser) = opened(&smoke, ["--repeat", "2"]) else {
         return;
     };
-    browser.wait_for(LISTED, "bad.smoke,good.smoke,zebra.smoke");
+    browser.wait_for(LISTED, "bad,good,zebra");
     browser.click("#statuses button:nth-child(3)");
-    browser.wait_for(LISTED, "bad.smoke");
+    browser.wait_for(LISTED, "bad");
     browser.wait_for(
         "document.querySelector('[aria-pressed=true]').textContent",
         "✗ failed 1",
@@ -89,9 +91,9 @@ fn scripts_are_found_by_how_they_stand_and_by_name_and_can_be_linked_to() {
     browser.click("#statuses button:first-child");
     browser.click("#find");
     browser.press(&["z", "e", "b"]);
-    browser.wait_for(LISTED, "zebra.smoke");
+    browser.wait_for(LISTED, "zebra");
     browser.click("#scripts li:not([hidden]) a");
-    browser.wait_for(NAME, "zebra.smoke");
+    browser.wait_for(NAME, "zebra");
     browser.wait_for("location.hash", "#2");
     // A run that passed as the one before is told in short, and its link says which it is.
     browser.click(".runs tbody tr:nth-child(2) a");
@@ -114,11 +116,11 @@ fn the_keyboard_reaches_every_script() {
     browser.evaluate("document.getElementById('find').focus()");
     browser.press(&[TAB]);
     let focused = "document.activeElement.querySelector('.label')?.textContent";
-    browser.wait_for(focused, "a.smoke");
+    browser.wait_for(focused, "a");
     browser.press(&[DOWN, ENTER]);
-    browser.wait_for(NAME, "b.smoke");
+    browser.wait_for(NAME, "b");
     browser.press(&[END]);
-    browser.wait_for(focused, "c.smoke");
+    browser.wait_for(focused, "c");
     browser.press(&[TAB]);
     browser.wait_for("document.activeElement.closest('#scripts') === null", true);
     browser.wait_for("document.querySelectorAll('#scripts [tabindex=\"0\"]').length", 1);
@@ -176,7 +178,7 @@ fn many_scripts_have_a_page_of_bounded_size() {
     assert!(size < 8 << 20, "{size} bytes");
     browser.wait_for("document.querySelectorAll('#scripts li').length", 200);
     browser.evaluate("location.hash = '#199'");
-    browser.wait_for(NAME, "s199.smoke");
+    browser.wait_for(NAME, "s199");
     browser.wait_for("document.querySelectorAll('.turn').length", 1);
     let seen = "(() => { const at = document.querySelector('#scripts [aria-current]').getBoundingClientRect(); return at.top >= 0 && at.bottom <= innerHeight; })()";
     browser.wait_for(seen, true);

@@ -5,6 +5,8 @@
 mod cli;
 #[path = "support/python.rs"]
 mod python;
+#[path = "support/reports.rs"]
+mod reports;
 #[path = "support/smoke.rs"]
 mod smoke;
 
@@ -13,8 +15,8 @@ use std::process::Command;
 
 use cli::{Child, program, run};
 use python::python;
+use reports::{BAD, GOOD, Smoke};
 use serde_json::{Value, json};
-use smoke::{BAD, GOOD, Smoke};
 
 const ALL: [&str; 6] = [
     "--junit",
@@ -104,7 +106,7 @@ fn a_reader_of_junit_reads_what_failed_and_what_was_said() {
         |suite: &Value| ["tests", "failures", "errors", "skipped"].map(|name| suite[name].as_u64().unwrap());
     assert_eq!((counts(bad), counts(good)), ([2, 2, 0, 0], [2, 0, 0, 0]));
     let case = &bad["cases"][1];
-    assert_eq!(case["name"], "bad.smoke [2/2]");
+    assert_eq!(case["name"], "bad [2/2]");
     assert_eq!(
         (&case["file"], &case["line"]),
         (&json!("smoke/bad.smoke.toml"), &json!("9"))

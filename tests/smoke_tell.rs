@@ -4,14 +4,14 @@
 mod cli;
 #[path = "support/fake_server.rs"]
 mod fake_server;
-#[path = "support/folder.rs"]
-mod folder;
+#[path = "support/smoke.rs"]
+mod smoke;
 
 use cli::{Outcome, run};
 use fake_server::{Do, FakeServer, created, done, error, words};
-use folder::{Folder, RIGHT, WRONG, settled};
 use rexpect::session::spawn_command;
 use serde_json::json;
+use smoke::{Folder, RIGHT, WRONG, settled};
 
 const KEY: &str = "sk-planted-0123456789";
 const HEADER_KEY: &str = "planted-in-a-header";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use regex::Regex;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Mentions;
@@ -42,7 +42,7 @@ pub struct SimulatedServer {
 }
 
 /// Where something stands in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file, as people know it.
     pub file: String,

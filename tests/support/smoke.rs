@@ -1,103 +1,83 @@
-//! Smoke tests in a folder of their own, and the reports that a run of them writes.
+//! A folder with agents and scripts, and the program that plays them.
 //!
-//! Use it with `#[path = "support/smoke.rs"] mod smoke;`, beside `cli`.
+//! Use it with `#[path = "support/smoke.rs"] mod smoke;` beside `mod cli`.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use regex::Regex;
 use tempfile::TempDir;
 
-use super::cli::{Outcome, WEATHER, program, run};
+use crate::cli::{Outcome, WEATHER, program, run};
 
-/// A script whose answer is there, and one whose is not.
-pub const GOOD: &str = r#"
-[[turns]]
-user = "What is the weather in Rome?"
-expect = [
-  { event = "tool_call", name = "get_weather" },
-  { event = "response", text_contains = "clear" },
-]
-"#;
-pub const BAD: &str = r#"
-[[turns]]
-user = "Hello"
-expect = [{ event = "response" }]
-
+/// Asks for the weather, and is right about what comes.
+pub const RIGHT: &str = r#"
+agent = "agent.toml"
 [[turns]]
 user = "What is the weather in Oslo?"
-expect = [
-  { event = "tool_call", name = "get_weather", args = { city = "Rome" } },
-  { event = "response" },
-]
-
-[[spans]]
-type = "function"
-name = "get_weather"
-error = true
+expect = [{ event = "tool_call", name = "get_weather" }, { event = "response", text_contains = "clear" }]
 "#;
 
-/// A folder with an agent file and scripts.
-pub struct Smoke {
-    folder: TempDir,
-}
+/// Asks for the weather, and expects another.
+pub const WRONG: &str = r#"
+agent = "agent.toml"
+[[turns]]
+user = "What is the weather in Oslo?"
+expect = [{ event = "response", text_contains = "thunder" }]
+"#;
 
-impl Smoke {
-    /// With these scripts, by their names; of an agent that tells the weather.
-    pub fn new(scripts: &[(&str, &str)]) -> Self {
-        Self::of(WEATHER, scripts)
+/// A folder with the agent file `agent.toml`, in which the program runs.
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// With these files beside the usual agent's.
+    pub fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        folder.write("agent.toml", WEATHER);
+        files.iter().for_each(|(name, text)| folder.write(name, text));
+        folder
     }
 
-    pub fn of(agent: &str, scripts: &[(&str, &str)]) -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("smoke")).unwrap();
-        std::fs::write(folder.path().join("agent.toml"), agent).unwrap();
-        for (name, text) in scripts {
-            std::fs::write(folder.path().join(format!("smoke/{name}.smoke.toml")), text).unwrap();
-        }
-        Self { folder }
+    pub fn path(&self) -> &Path {
+        self.0.path()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The program about to play all of them on a simulator.
-    pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = program();
-        command.current_dir(self.folder.path()).args([
-            "--agent",
-            "agent.toml",
-            "--script",
-            "smoke",
-            "--simulate",
-            "--no-store",
-        ]);
-        command.args(arguments);
-        command
-    }
-
-    /// Plays all of them.
-    pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Outcome {
-        run(self.command(arguments))
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
+        fs::read_to_string(self.path().join(name)).unwrap()
     }
 
-    pub fn read_json(&self, name: &str) -> Value {
-        serde_json::from_str(&self.read(name)).unwrap()
+    pub fn store(&self) -> PathBuf {
+        self.path().join("store")
     }
 
-    /// The names of what is in the folder, in order.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+    /// The program about to run here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.current_dir(self.path()).args(arguments);
+        command.env("REALTIME_RUN_SPOOL", self.store());
+        command
     }
+
+    /// Runs it to its end.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        run(self.command(arguments))
+    }
+}
+
+/// What was said, with `…` for what is different each time, times and ids, and without the spaces that even that out.
+pub fn settled(text: &str) -> String {
+    let times = Regex::new(r"\d+(\.\d+)? (µs|ms|s|min)\b").unwrap();
+    let ids = Regex::new("trace_[0-9a-f]{32}").unwrap();
+    let text = ids.replace_all(text, "trace_…");
+    let text = times.replace_all(&text, "… $2").replace("… µs", "… ms");
+    let spaces = Regex::new(r"(\S)   +").unwrap();
+    spaces.replace_all(&text, "$1  ").into_owned()
 }

@@ -137,7 +137,7 @@ impl<'a> Pool<'a> {
         })
     }
 
-    fn ended(&mut self, time: Time, attempt: Attempt) {
+    fn ended(&mut self, time: Time, mut attempt: Attempt) {
         let has_passed = Standing::from(&attempt.outcome.verdict).is_good();
         let goes_on = !has_passed && !self.is_over && time.attempt <= self.args.retries;
         let script = &mut self.scripts[time.script];
@@ -148,6 +148,9 @@ impl<'a> Pool<'a> {
             goes_on,
         };
         self.teller.ended(&ended);
+        if !script.wants_trace_of(&attempt) {
+            attempt.tree = None;
+        }
         self.attempts(time).push(attempt);
         if goes_on {
             self.retries.push_back(Time {
@@ -163,7 +166,7 @@ impl<'a> Pool<'a> {
     fn attempts(&mut self, time: Time) -> &mut Vec<Attempt> {
         let runs = &mut self.scripts[time.script].runs;
         let number = time.run as usize;
-        let place = match runs.iter().position(|run| run.number == number) {
+        let place = match runs.iter().rposition(|run| run.number == number) {
             Some(place) => place,
             None => {
                 runs.push(Run {

@@ -7,6 +7,9 @@ use realtime_run::protocol::Usage;
 use realtime_run::script::{Outcome, Verdict};
 use realtime_run::trace::{Timestamp, TraceTree};
 
+/// Attempts of a script that went wrong whose traces are kept, at the most.
+const WRONG_TRACES: usize = 8;
+
 /// What came of all scripts.
 #[derive(Debug)]
 pub struct Results {
@@ -168,6 +171,15 @@ impl ScriptResult {
         (self.min_pass_rate * self.planned as f64 - 1e-9).ceil() as usize
     }
 
+    /// Whether the trace of another attempt is worth keeping for a report: of the first that passes, and of the first
+    /// that do not.
+    pub fn wants_trace_of(&self, attempt: &Attempt) -> bool {
+        let passed = attempt.has_passed();
+        let most = if passed { 1 } else { WRONG_TRACES };
+        let alike = self.attempts().filter(|other| other.has_passed() == passed);
+        alike.take(most).count() < most
+    }
+
     /// Every attempt of every run.
     pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.runs.iter().flat_map(|run| &run.attempts)
@@ -199,5 +211,24 @@ impl Results {
     pub fn count(&self, standing: Standing) -> usize {
         let alike = |script: &&ScriptResult| script.standing() == standing;
         self.scripts.iter().filter(alike).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_run::script::Met;
+
+    use super::*;
+    use crate::cli::smoke::report::samples::{attempt, script};
+
+    #[test]
+    fn the_traces_of_the_first_that_passed_and_of_some_that_did_not_are_kept() {
+        let passed = || attempt(Verdict::Passed, vec![Met::Yes], None);
+        let failed = || attempt(Verdict::Failed, vec![Met::Untold], None);
+        let mut played = script("Weather", vec![vec![failed()], vec![failed(), passed()]]);
+        assert!(!played.wants_trace_of(&passed()) && played.wants_trace_of(&failed()));
+        let attempts = &mut played.runs[0].attempts;
+        attempts.extend((0..WRONG_TRACES - 2).map(|_| failed()));
+        assert!(!played.wants_trace_of(&failed()));
     }
 }

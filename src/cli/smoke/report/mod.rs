@@ -10,7 +10,7 @@ mod json;
 mod junit;
 mod plain;
 #[cfg(test)]
-mod samples;
+pub mod samples;
 mod wire;
 
 use anyhow::Context;

@@ -16,7 +16,7 @@ function attemptParts(attempt, name) {
     ]),
   ];
   if (!attempt.whole) {
-    return [...head, nothing('What was said in this one is not on this page, which tells it of what went wrong and of the first attempt that passed. A report in JSON has it.')];
+    return [...head, nothing('This page tells in full of what went wrong and of the first attempt of each script that passed, as far as there is room. A report in JSON tells in full of this one as well.')];
   }
   const spans = attempt.spans.length
     ? element('section', { class: 'turn', 'data-wrong': isWrong(attempt.spans) ? '' : null }, element('h4', {}, 'Expected of the trace'), expectations(attempt.spans))
