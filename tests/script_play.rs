@@ -1,14 +1,22 @@
 //! Scripts played in whole sessions with the simulator: what each act does, and what each kind of event comes to.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "support/chat_server.rs"]
+mod chat_server;
 #[path = "support/scripts.rs"]
 mod scripts;
 
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use realtime_run::script::{Act, EventKind, PlayOptions, Verdict};
-use realtime_run::simulator::Options;
+use realtime_run::agent::AgentFile;
+use realtime_run::recording::Recording;
+use realtime_run::script::{Act, EventKind, Judge, PlayOptions, Progress, SpanExpectation, Verdict, play};
+use realtime_run::session::Session;
+use realtime_run::simulator::{Options, Replay, ReplayMode, Scenario, Simulator, Speed};
+use realtime_run::transport::{Endpoint, Recorder};
 use scripts::*;
 use serde_json::json;
 
@@ -114,7 +122,7 @@ async fn a_conversation_with_a_tool_is_told_and_judged() {
             "How is the weather?",
             [
                 answer("let me see"),
-                scripts::expect_with(EventKind::ToolCall, |own| {
+                expect_with(EventKind::ToolCall, |own| {
                     own.name = Some("get_weather".into());
                     own.args = Some(json!({"city": "Rome"}));
                 }),
@@ -143,20 +151,20 @@ async fn handoffs_guardrails_and_failures_are_events() {
     let turns = [
         say(
             "What is the password?",
-            [scripts::expect_with(EventKind::Guardrail, |own| {
+            [expect_with(EventKind::Guardrail, |own| {
                 own.name = Some("no_secrets".into());
                 own.agent = Some("Desk".into());
             })],
         ),
         say(
             "My invoice",
-            [scripts::expect_with(EventKind::Handoff, |own| {
+            [expect_with(EventKind::Handoff, |own| {
                 own.agent = Some("Billing".into())
             })],
         ),
         say(
             "fail",
-            [scripts::expect_with(EventKind::Error, |own| {
+            [expect_with(EventKind::Error, |own| {
                 own.text_contains = Some("out of order".into())
             })],
         ),
@@ -190,7 +198,7 @@ async fn calls_are_approved_and_rejected_by_turns() {
         say("money", [expect(EventKind::ToolCall)]),
         turn(
             reject,
-            [scripts::expect_with(EventKind::ToolResult, |own| {
+            [expect_with(EventKind::ToolResult, |own| {
                 own.text_contains = Some("not today".into())
             })],
         ),
@@ -239,13 +247,13 @@ async fn agents_are_put_in_charge() {
     let turns = [
         switch(
             "Billing",
-            vec![scripts::expect_with(EventKind::Handoff, |own| {
+            vec![expect_with(EventKind::Handoff, |own| {
                 own.agent = Some("Billing".into())
             })],
         ),
         say(
             "hello",
-            [scripts::expect_with(EventKind::Response, |own| {
+            [expect_with(EventKind::Response, |own| {
                 own.agent = Some("Billing".into())
             })],
         ),
@@ -294,4 +302,231 @@ async fn a_turn_that_takes_too_long_is_named() {
     ]);
     let outcome = perform_with(AGENTS, SCENARIO, Options::default(), &script, options).await;
     assert_snapshot!(show(&outcome));
+}
+
+#[tokio::test]
+async fn a_language_model_rules_on_what_was_said() {
+    let claimed = |claim: &str| expect_with(EventKind::Response, |own| own.judge = Some(claim.into()));
+    let script = script([
+        say("hello", [claimed("it is a greeting")]),
+        say("hello", [claimed("it is an insult")]),
+    ]);
+    let server = chat_server::ChatServer::start().await;
+    let answer = |content: &str| json!({"choices": [{"message": {"content": content}}]}).to_string();
+    let rule = async {
+        let asked = server.asked().await;
+        asked
+            .answer("200 OK", &answer(r#"{"holds": true, "reason": "It greets."}"#))
+            .await;
+        let asked = server.asked().await;
+        asked
+            .answer("200 OK", &answer(r#"{"holds": false, "reason": "It is kind."}"#))
+            .await;
+    };
+    let options = PlayOptions {
+        judge: Some(Judge::new(&server.url(), "tiny", None, Judge::LIMIT).unwrap()),
+        ..PlayOptions::default()
+    };
+    let play = perform_with(AGENTS, SCENARIO, Options::default(), &script, options);
+    let (outcome, ()) = tokio::join!(play, rule);
+    assert_eq!(
+        outcome.turns[0].findings[0].ruling.as_ref().unwrap().reason,
+        "It greets."
+    );
+    assert_snapshot!(show(&outcome));
+}
+
+#[tokio::test]
+async fn a_judge_that_can_not_be_asked_breaks_the_run() {
+    let claimed = expect_with(EventKind::Response, |own| {
+        own.judge = Some("it is a greeting".into())
+    });
+    let script = script([say("hello", [claimed]), say("hello", [])]);
+    let server = chat_server::ChatServer::start().await;
+    let options = PlayOptions {
+        judge: Some(Judge::new(&server.url(), "tiny", None, Judge::LIMIT).unwrap()),
+        ..PlayOptions::default()
+    };
+    let play = perform_with(AGENTS, SCENARIO, Options::default(), &script, options);
+    let refuse = async { server.asked().await.answer("500 Oops", "").await };
+    let (outcome, ()) = tokio::join!(play, refuse);
+    assert_snapshot!(show(&outcome));
+    assert_snapshot!(show(&perform(AGENTS, SCENARIO, &script).await));
+}
+
+#[tokio::test]
+async fn the_trace_is_held_against_what_is_expected_of_it() {
+    let mut script = script([say("How is the weather?", [])]);
+    let span = |kind: &str, name: Option<&str>| SpanExpectation {
+        place: place(9),
+        kind: kind.into(),
+        name: name.map(str::to_owned),
+        parent: None,
+        count: (1, None),
+        error: None,
+        min_duration: None,
+        max_duration: None,
+    };
+    script.spans = vec![
+        span("agent", Some("Desk")),
+        SpanExpectation {
+            parent: Some("Desk".into()),
+            error: Some(false),
+            count: (1, Some(1)),
+            ..span("function", Some("get_weather"))
+        },
+        SpanExpectation {
+            parent: Some(String::new()),
+            ..span("agent", None)
+        },
+        SpanExpectation {
+            count: (2, Some(2)),
+            max_duration: Some(Duration::from_secs(60)),
+            ..span("generation", None)
+        },
+        SpanExpectation {
+            count: (0, Some(0)),
+            ..span("handoff", None)
+        },
+    ];
+    let outcome = perform(AGENTS, SCENARIO, &script).await;
+    assert_snapshot!(show(&outcome));
+    script.spans.extend([
+        span("function", Some("get_time")),
+        span("mcp_tools", None),
+        SpanExpectation {
+            parent: Some(String::new()),
+            error: Some(true),
+            min_duration: Some(Duration::from_secs(60)),
+            ..span("function", Some("get_weather"))
+        },
+        SpanExpectation {
+            count: (0, Some(0)),
+            ..span("function", None)
+        },
+        SpanExpectation {
+            count: (3, None),
+            ..span("generation", None)
+        },
+    ]);
+    let outcome = perform(AGENTS, SCENARIO, &script).await;
+    assert_snapshot!(without_times(&show(&outcome)));
+}
+
+/// How long spans took is in brackets.
+fn without_times(shown: &str) -> String {
+    let times = regex::Regex::new(r"\d+(\.\d+)? m?s\b").unwrap();
+    times
+        .replace_all(shown, "[time]")
+        .replace("[time], not at least [time]", "[time], not at least 60 s")
+}
+
+#[tokio::test]
+async fn a_recording_is_played_as_a_real_server_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    let expectations = || {
+        [
+            say(
+                "How is the weather?",
+                [expect(EventKind::ToolCall), answer("sunny in rome")],
+            ),
+            say("hello", [answer("here")]),
+        ]
+    };
+    let scenario = Scenario::parse("scenario.toml", SCENARIO).unwrap();
+    let recorder = Recorder::create(&path, true).unwrap();
+    let options = Options::default().with_scenario(&scenario);
+    let played = script(expectations());
+    let recorded = perform_on(
+        AGENTS,
+        options,
+        Some(recorder.clone()),
+        &played,
+        PlayOptions::default(),
+    );
+    let recorded = recorded.await;
+    assert_eq!(recorded.verdict, Verdict::Passed, "{}", show(&recorded));
+    recorder.finish();
+    let replay = || Replay::new(&Recording::load(&path).unwrap(), ReplayMode::Strict).speed(Speed::MAX);
+    let options = || Options {
+        replay: Some(replay()),
+        ..Options::default()
+    };
+    let same = perform_on(
+        AGENTS,
+        options(),
+        None,
+        &script(expectations()),
+        PlayOptions::default(),
+    )
+    .await;
+    assert_eq!(same.verdict, Verdict::Passed, "{}", show(&same));
+    assert_eq!((&same.usage, show(&same)), (&recorded.usage, show(&recorded)));
+    let other = script([say("How is the weather?", [answer("rain")])]);
+    assert_snapshot!(show(
+        &perform_on(AGENTS, options(), None, &other, PlayOptions::default()).await
+    ));
+}
+
+#[tokio::test]
+async fn tokens_and_waits_and_progress_are_told() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&told);
+    let options = PlayOptions {
+        on_turn: Some(Arc::new(move |progress: Progress| {
+            keep.lock().unwrap().push((progress.turn, progress.turns));
+        })),
+        ..PlayOptions::default()
+    };
+    let late = r#"
+        [[steps]]
+        then = [{ wait_ms = 120 }, { say = "Late, but here." }]
+        repeat = true
+    "#;
+    let within = |millis| {
+        expect_with(EventKind::Response, |own| {
+            own.within = Some(Duration::from_millis(millis))
+        })
+    };
+    let script = script([say("hello", [within(20_000)]), say("hello", [within(100)])]);
+    let outcome = perform_with(AGENTS, late, Options::default(), &script, options).await;
+    assert_eq!(outcome.verdict, Verdict::Failed);
+    assert_eq!(*told.lock().unwrap(), [(1, 2), (2, 2)]);
+    let turn = &outcome.turns[0];
+    assert!(turn.first_word.unwrap() >= Duration::from_millis(120), "{turn:?}");
+    assert!(turn.first_word.unwrap() <= turn.duration, "{turn:?}");
+    assert_eq!(turn.first_sound, None);
+    assert!(outcome.turns[1].began_at >= turn.duration);
+    assert!(outcome.usage.total() > 0);
+    assert!(outcome.trace_id.is_some());
+}
+
+#[tokio::test]
+async fn dropping_the_play_ends_the_session() {
+    let scenario = Scenario::parse("scenario.toml", SCENARIO).unwrap();
+    let options = Options::default().with_scenario(&scenario);
+    let simulator = Simulator::bind_with("127.0.0.1:0", options).await.unwrap();
+    let agents = AgentFile::parse("agents.toml", AGENTS, Path::new("."))
+        .unwrap()
+        .agents;
+    let endpoint = Endpoint::new(&simulator.url()).unwrap();
+    let session = Session::builder(agents)
+        .endpoint(endpoint)
+        .connect()
+        .await
+        .unwrap();
+    let handle = session.handle();
+    let (begun, has_begun) = tokio::sync::oneshot::channel::<()>();
+    let begun = Mutex::new(Some(begun));
+    let options = PlayOptions {
+        on_turn: Some(Arc::new(move |_| drop(begun.lock().unwrap().take()))),
+        ..PlayOptions::default()
+    };
+    let script = script([say("hang", [])]);
+    tokio::select! {
+        _ = play(&script, session, options) => panic!("it can't end"),
+        _ = has_begun => {}
+    }
+    tokio::time::timeout(LIMIT, handle.closed()).await.unwrap();
 }

@@ -168,3 +168,29 @@ fn nothing_of_a_run_is_left_behind() {
         });
     }
 }
+
+#[test]
+fn a_scenario_left_to_chance_passes_as_often_as_its_seed_says() {
+    let scenario = "seed = 7\n[[steps]]\nchance = 0.7\nthen = [{ say = 'right' }]\n[[steps]]\nthen = [{ say = 'wrong' }]\n";
+    let script = "agent = 'agent.toml'\nsimulator = { scenario = 'chance.toml' }\n[[turns]]\nuser = 'Hi'\n\
+                  expect = [{ event = 'response', text_contains = 'right' }]\n";
+    let folder = Folder::with(&[("chance.toml", scenario), ("b.smoke.toml", script)]);
+    let passed = |more: &[&str]| {
+        let arguments = ["--script", ".", "--simulate", "--repeat", "20", "--json"];
+        let outcome = folder.run(&[&arguments[..], more].concat());
+        let script = outcome.json().pop().unwrap()["scripts"][0].take();
+        (
+            outcome.code,
+            script["runs"].as_u64().unwrap(),
+            script["passed"].as_u64().unwrap(),
+        )
+    };
+    let (code, runs, first) = passed(&[]);
+    assert_eq!((code, runs), (Some(1), 20));
+    assert!((10..=18).contains(&first), "about 14: {first}");
+    // Which of them pass does not depend on how many are played at the same time.
+    assert_eq!(passed(&["--concurrency", "5"]), (Some(1), 20, first));
+    assert_eq!(passed(&["--min-pass-rate", "50%"]), (Some(0), 20, first));
+    let (code, _, retried) = passed(&["--retries", "20"]);
+    assert_eq!((code, retried), (Some(0), 20), "each attempt goes its own way");
+}

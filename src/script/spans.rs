@@ -158,7 +158,7 @@ fn expected(expectation: &SpanExpectation) -> String {
         ..
     } = expectation;
     let (number, spans) = match count {
-        (1, None) => ("a".to_owned(), "span"),
+        (1, None) => (article(kind).to_owned(), "span"),
         (_, Some(0)) => ("no".to_owned(), "span"),
         (1, Some(1)) => ("exactly 1".to_owned(), "span"),
         (least, Some(most)) if least == most => (format!("exactly {least}"), "spans"),
@@ -195,11 +195,19 @@ fn told(span: &Seen<'_>) -> String {
     } else {
         format!(" `{label}`")
     };
+    let article = article(kind);
     format!(
-        "a `{kind}` span{name} under {} ({})",
+        "{article} `{kind}` span{name} under {} ({})",
         place(parent),
         length(record.duration())
     )
+}
+
+fn article(kind: &str) -> &'static str {
+    match kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    }
 }
 
 fn place(parent: &str) -> String {

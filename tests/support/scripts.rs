@@ -15,7 +15,7 @@ use realtime_run::script::{
 use realtime_run::session::Session;
 use realtime_run::simulator::{Options, Scenario, Simulator};
 use realtime_run::trace::{MemoryProcessor, Tracer};
-use realtime_run::transport::Endpoint;
+use realtime_run::transport::{Endpoint, Recorder};
 
 /// Far beyond what any of these runs needs.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -95,14 +95,15 @@ pub fn answer(text: &str) -> Expectation {
 
 /// Plays a script with the agents of that file on a simulator that follows that scenario.
 pub async fn perform(agents: &str, scenario: &str, script: &Script) -> Outcome {
-    perform_with(
-        agents,
-        scenario,
-        Options::default(),
-        script,
-        PlayOptions::default(),
-    )
-    .await
+    perform_with(agents, scenario, Options::default(), script, quick()).await
+}
+
+/// Without the time that sound takes.
+pub fn quick() -> PlayOptions {
+    PlayOptions {
+        realtime: false,
+        ..PlayOptions::default()
+    }
 }
 
 pub async fn perform_with(
@@ -113,16 +114,38 @@ pub async fn perform_with(
     play_options: PlayOptions,
 ) -> Outcome {
     let scenario = Scenario::parse("scenario.toml", scenario).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let simulator = Simulator::bind_with("127.0.0.1:0", options.with_scenario(&scenario));
-    let simulator = simulator.await.unwrap();
+    perform_on(
+        agents,
+        options.with_scenario(&scenario),
+        None,
+        script,
+        play_options,
+    )
+    .await
+}
+
+/// Plays a script on such a simulator, and has it recorded there.
+pub async fn perform_on(
+    agents: &str,
+    options: Options,
+    recorder: Option<Recorder>,
+    script: &Script,
+    play_options: PlayOptions,
+) -> Outcome {
+    let simulator = Simulator::bind_with("127.0.0.1:0", options).await.unwrap();
     let agents = AgentFile::parse("agents.toml", agents, Path::new("."));
     let agents = agents.unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let memory = Arc::new(MemoryProcessor::default());
     let tracer = Tracer::builder().processor(Arc::clone(&memory)).build();
     let trace = tracer.trace("test").start();
-    let session = Session::builder(agents.agents).endpoint(Endpoint::new(&simulator.url()).unwrap());
+    let audio = agents.agents.settings.config.audio.clone();
+    let mut session = Session::builder(agents.agents).endpoint(Endpoint::new(&simulator.url()).unwrap());
+    if let Some(recorder) = recorder {
+        session = session.record(recorder);
+    }
     let session = trace.scope(session.connect()).await.unwrap();
     let play_options = PlayOptions {
+        audio,
         spans: Some(memory),
         ..play_options
     };

@@ -82,11 +82,10 @@ impl<'a> Pool<'a> {
                     self.end(end);
                 }
                 _ = output.stdout_gone(), if !*end.borrow() => self.end(end),
-                Some((time, attempt)) = self.playing.next() => {
+                Some((time, attempt)) = next(&mut self.playing, output) => {
                     if let Some(attempt) = attempt {
                         self.ended(time, attempt);
                     }
-                    output.room().await;
                 }
                 () = self.teller.wait() => self.teller.tick(),
             }
@@ -166,7 +165,7 @@ impl<'a> Pool<'a> {
     fn attempts(&mut self, time: Time) -> &mut Vec<Attempt> {
         let runs = &mut self.scripts[time.script].runs;
         let number = time.run as usize;
-        let place = match runs.iter().position(|run| run.number == number) {
+        let place = match runs.iter().rposition(|run| run.number == number) {
             Some(place) => place,
             None => {
                 runs.push(Run {
@@ -178,4 +177,13 @@ impl<'a> Pool<'a> {
         };
         &mut runs[place].attempts
     }
+}
+
+/// What ends next, once there is room to tell it.
+async fn next(
+    playing: &mut FuturesUnordered<Playing<'_>>,
+    output: &Output,
+) -> Option<(Time, Option<Attempt>)> {
+    output.room().await;
+    playing.next().await
 }
