@@ -140,6 +140,11 @@ impl Output {
         }
     }
 
+    /// Writes bytes that are no text.
+    pub fn bytes(&self, stream: Stream, bytes: &[u8]) {
+        self.push(&mut self.state(), stream, bytes);
+    }
+
     /// Ends the line that parts were written of, if it is not ended yet.
     pub fn end_line(&self, stream: Stream) {
         let mut state = self.state();

@@ -84,7 +84,8 @@ impl Player<'_> {
         self.ears.have_heard_all(&self.handle);
         self.observer
             .user_begins(format!("(what is in {})", path.display()));
-        self.voice.turn = Some(SpokenTurn::begin());
+        let from_ms = self.voice.format.millis(self.voice.sent);
+        self.voice.turn = Some(SpokenTurn::begin(from_ms));
         let mut chunks = read(path, self.voice.format);
         let mut pace = Pace::new(self.options.realtime);
         while let Some(chunk) = self.during(chunks.recv(), self.send_deadline()).await? {
