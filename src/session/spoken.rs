@@ -129,7 +129,7 @@ pub enum Next {
 }
 
 impl SpokenTurn {
-    /// It begins at this place in all that was sent.
+    /// One of which nothing is sent yet. It begins at this place in all that was sent, in milliseconds.
     pub fn begin(from_ms: u64) -> Self {
         Self {
             from_ms,
