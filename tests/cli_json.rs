@@ -47,6 +47,17 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("history_updated", &["item"]),
     ("history_removed", &["item_id"]),
     ("usage", &["response_id", "usage"]),
+    (
+        "latency",
+        &[
+            "turn",
+            "ended_by",
+            "silence_ms",
+            "first_word_ms",
+            "first_audio_ms",
+            "first_played",
+        ],
+    ),
     ("turn_end", &["status", "reason"]),
     ("error", &["error"]),
     ("warning", &["message"]),
@@ -58,6 +69,7 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
             "reason",
             "usage",
             "transcription_usage",
+            "latency",
             "duration_s",
             "deliveries",
         ],
@@ -104,6 +116,7 @@ fn every_line_is_a_documented_event() {
             "tool_end",
             "handoff",
             "usage",
+            "latency",
             "raw_client_event",
             "raw_server_event",
         ] {
@@ -146,6 +159,54 @@ fn events_tell_what_happened() {
     let deltas = events.iter().filter(|event| event["type"] == "text_delta");
     let words: String = deltas.map(|event| event["delta"].as_str().unwrap()).collect();
     assert_eq!(words, r#"get_weather says: {"sky":"clear","celsius":21}"#);
+}
+
+#[test]
+fn each_turn_tells_how_long_the_user_waited_and_the_end_sums_them_up() {
+    for (modality, has_sound) in [("text", false), ("audio", true)] {
+        let arguments = [
+            "--simulate",
+            "--json",
+            "--modality",
+            modality,
+            "-m",
+            "one",
+            "-m",
+            "What is the weather in Oslo?",
+        ];
+        let events = Agent::weather().run(arguments).json();
+        let kinds =
+            |kind: &str| -> Vec<&Value> { events.iter().filter(|event| event["type"] == kind).collect() };
+        let turns = kinds("latency");
+        assert_eq!(turns.len(), 2);
+        for (number, turn) in turns.iter().enumerate() {
+            assert_eq!(
+                (&turn["turn"], &turn["ended_by"]),
+                (&(number + 1).into(), &"message".into())
+            );
+            assert!(turn["first_word_ms"].as_f64().unwrap() > 0.0);
+            assert_eq!(turn["first_audio_ms"].is_f64(), has_sound);
+            assert_eq!(turn["silence_ms"], Value::Null);
+        }
+        let order: Vec<_> = events
+            .iter()
+            .filter_map(|event| event["type"].as_str())
+            .filter(|kind| ["latency", "turn_end"].contains(kind))
+            .collect();
+        assert_eq!(order, ["latency", "turn_end", "latency", "turn_end"]);
+        let summary = &kinds("session_end")[0]["latency"];
+        assert_eq!(
+            (&summary["turns"], &summary["ended_by"]["message"]),
+            (&2.into(), &2.into())
+        );
+        let longest = turns
+            .iter()
+            .filter_map(|turn| turn["first_word_ms"].as_f64())
+            .fold(0.0, f64::max);
+        assert_eq!(summary["first_word"]["max_ms"], longest);
+        assert_eq!(summary["first_word"]["count"], 2);
+        assert_eq!(summary["first_audio"].is_object(), has_sound);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn the_words_go_to_stdout_and_all_else_to_stderr() {
       tool get_weather {"city":"Oslo"}
       tool get_weather → {"sky":"clear","celsius":21}
     421 tokens: in 364 (364 text; 128 cached), out 57 (29 text, 28 audio)
+    latency of 1 turn (message): first word … s; first sound … s
 
     trace_… Agent workflow  … s
     └─ agent Assistant  … s
@@ -43,6 +44,7 @@ fn a_handoff_is_noted_and_has_its_place_in_the_span_tree() {
     > I have questions about invoices
       handoff Assistant → Billing
     264 tokens: in 189 (189 text), out 75 (19 text, 56 audio)
+    latency of 1 turn (message): first word … s; first sound … s
 
     trace_… Desk  … s
     ├─ agent Assistant  … s

@@ -6,7 +6,7 @@ use std::time::Duration;
 use realtime_run::agent::{Agent, Agents};
 use realtime_run::audio;
 use realtime_run::protocol::{AudioFormat, ResponseStatus};
-use realtime_run::session::{Session, SessionEvent};
+use realtime_run::session::{HistoryItem, PlayedBy, Session, SessionEvent, TurnEndedBy};
 use realtime_run::simulator::{Options, Pace, Scenario, Simulator};
 use realtime_run::transport::Endpoint;
 use tokio::time::timeout;
@@ -151,6 +151,85 @@ async fn speech_into_an_answer_stops_it_and_is_answered_itself() {
         })
         .collect();
     assert!(said.contains("seconds of audio"), "{said}");
+}
+
+/// Whether this is the truncation that the client sends, and of how much.
+fn truncated_at(event: &SessionEvent) -> Option<u64> {
+    match event {
+        SessionEvent::RawClientEvent { event } if event["type"] == "conversation.item.truncate" => {
+            event["audio_end_ms"].as_u64()
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_interruption_cuts_the_answer_exactly_where_it_was_played_to() {
+    for by_speech in [true, false] {
+        let simulator = Simulator::bind("127.0.0.1:0").await.unwrap();
+        let session = Session::builder(Agents::new(Agent::new("Assistant")))
+            .endpoint(Endpoint::new(&simulator.url()).unwrap())
+            .without_tracing()
+            .raw_events(true)
+            .connect();
+        let mut session = timeout(LIMIT, session).await.unwrap().unwrap();
+        let handle = session.handle();
+        let words = "Say a good many words that take some seconds to be heard to their end";
+        handle.send_message(words).await.unwrap();
+        // The simulator is much faster than the sound lasts, so that all is here when some of it was heard.
+        let events = until(&mut session, "the end of the turn", is_turn_end).await;
+        let sound = events.iter().find_map(|event| match event {
+            SessionEvent::Audio { item_id, .. } => Some(item_id.clone()),
+            _ => None,
+        });
+        let item_id = sound.unwrap();
+        for played in (0..=250).step_by(50) {
+            handle.report_played(&item_id, 0, played * 48 + 7);
+        }
+        match by_speech {
+            true => speak(&session).await,
+            false => handle.interrupt().await.unwrap(),
+        }
+        let events = until(&mut session, "the server's word on the cut", |event| {
+            matches!(event, SessionEvent::RawServerEvent { event } if event["type"] == "conversation.item.truncated")
+        })
+        .await;
+        assert_eq!(
+            events.iter().find_map(truncated_at),
+            Some(250),
+            "by speech: {by_speech}"
+        );
+        let stop =
+            |event: &SessionEvent| matches!(event, SessionEvent::AudioInterrupted { played_ms: 250, .. });
+        assert!(events.iter().any(stop));
+        handle.report_played(&item_id, 0, 400 * 48);
+        let history = handle.history().await.unwrap();
+        let cut = history.iter().find(|item| *item.id() == item_id);
+        let Some(HistoryItem::Message { heard_ms, .. }) = cut else {
+            panic!("not a message: {cut:?}")
+        };
+        assert_eq!(*heard_ms, Some(250));
+    }
+}
+
+#[tokio::test]
+async fn a_spoken_turn_tells_how_long_the_user_waited() {
+    let (_simulator, mut session) = open(Pace::Fast).await;
+    speak(&session).await;
+    let events = until(&mut session, "the end of the turn", is_turn_end).await;
+    let latency = events.iter().find_map(|event| match event {
+        SessionEvent::Latency(latency) => Some(*latency),
+        _ => None,
+    });
+    let latency = latency.unwrap();
+    assert_eq!((latency.turn, latency.ended_by), (1, TurnEndedBy::SpeechStopped));
+    let (word, sound) = (latency.first_word.unwrap(), latency.first_audio.unwrap());
+    let heard = latency.first_played.unwrap();
+    assert!(
+        Duration::ZERO < word && word <= sound && sound < LIMIT,
+        "{latency:?}"
+    );
+    assert_eq!((heard.after, heard.by), (sound, PlayedBy::Clock));
 }
 
 #[tokio::test]

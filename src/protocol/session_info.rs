@@ -18,6 +18,9 @@ pub struct SessionInfo {
     /// Whether the server itself cuts off a running answer when the user speaks. Anything but a plain `true`
     /// counts as no.
     pub interrupt_response: bool,
+    /// How long the server waits in silence before it takes the user's turn for over, in milliseconds; `None` where it
+    /// does not go by that.
+    pub silence_duration_ms: Option<u64>,
 }
 
 impl SessionInfo {
@@ -39,6 +42,9 @@ impl SessionInfo {
                 .and_then(|detection| detection.get("interrupt_response"))
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
+            silence_duration_ms: turn_detection
+                .and_then(|detection| detection.get("silence_duration_ms"))
+                .and_then(Value::as_u64),
         }
     }
 }
@@ -59,15 +65,16 @@ mod tests {
     #[test]
     fn both_shapes_are_read() {
         let ga = json!({"id": "sess_1", "audio": {
-            "input": {"turn_detection": {"type": "server_vad", "interrupt_response": true}, "transcription": {"model": "m"}},
+            "input": {"turn_detection": {"type": "server_vad", "interrupt_response": true, "silence_duration_ms": 200}, "transcription": {"model": "m"}},
             "output": {"format": {"type": "audio/pcmu"}}}});
         let beta = json!({"id": "sess_1", "output_audio_format": "g711_ulaw", "input_audio_transcription": {"model": "m"},
-            "turn_detection": {"interrupt_response": true}});
+            "turn_detection": {"interrupt_response": true, "silence_duration_ms": 200}});
         assert_eq!(SessionInfo::from_value(&ga), SessionInfo::from_value(&beta));
         assert_eq!(
             SessionInfo::from_value(&ga).output_format,
             Some(AudioFormat::Pcmu)
         );
+        assert_eq!(SessionInfo::from_value(&ga).silence_duration_ms, Some(200));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::core::{Core, CoreOptions};
 use super::driver::{Channels, Driver, WireWatchers};
 use super::handle::OPEN_LIMIT;
+use super::played::PlayedReports;
 use super::{Session, SessionError};
 use crate::agent::Agents;
 use crate::context::RunContext;
@@ -113,9 +114,11 @@ impl SessionBuilder {
         let (outgoing_events, events) = mpsc::channel(MAX_EVENTS);
         let (opened, is_open) = oneshot::channel();
         let closing = Arc::new(Notify::new());
+        let played = Arc::new(PlayedReports::default());
         let (over, is_over) = watch::channel(false);
         let channels = Channels {
             requests: incoming_requests,
+            played: Arc::clone(&played),
             events: outgoing_events,
             opened,
             closing: Arc::clone(&closing),
@@ -123,7 +126,7 @@ impl SessionBuilder {
         };
         let driver = Driver::new(core, self.agents, endpoint, self.watchers, context, channels);
         tokio::spawn(driver.run());
-        let session = Session::new(requests, events, closing, is_over, trace_id);
+        let session = Session::new(requests, played, events, closing, is_over, trace_id);
         match is_open.await {
             Ok(Ok(())) => Ok(session),
             failed => {

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Decision;
+use super::played::Played;
 use crate::protocol::Part;
 
 /// What the application wants of a session.
@@ -21,12 +22,8 @@ pub(crate) enum Command {
         decision: Decision,
         ticket: u64,
     },
-    /// How much of a part the application has played, in bytes.
-    Played {
-        item_id: String,
-        content_index: u32,
-        bytes: u64,
-    },
+    /// How much of a part the application has played.
+    Played(Played),
     /// Send an event as the application wrote it.
     Raw(Map<String, Value>),
     /// End the session.

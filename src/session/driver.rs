@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use super::command::Command;
 use super::core::{CheckId, Core, GuardrailRun, Input, Output, ToolRun};
 use super::handle::{Reply, Request};
+use super::played::PlayedReports;
 use super::tasks::Tasks;
 use super::{SessionError, SessionEvent};
 use crate::agent::{Agents, ResolveError, ResolvedAgent};
@@ -38,6 +39,7 @@ const TOOLS_LIMIT: Duration = Duration::from_secs(2);
 /// The driver's ends of all channels.
 pub(super) struct Channels {
     pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) played: Arc<PlayedReports>,
     pub(super) events: mpsc::Sender<SessionEvent>,
     pub(super) opened: oneshot::Sender<Result<(), SessionError>>,
     /// Told when the application closes the session or drops it.
@@ -75,6 +77,8 @@ pub(super) struct Driver {
     raw_events: bool,
     recorder: Option<Recorder>,
     requests: mpsc::Receiver<Request>,
+    /// What the application has played; looked at before anything else is handled.
+    played: Arc<PlayedReports>,
     events: mpsc::Sender<SessionEvent>,
     /// Taken when the session is open or has failed to open.
     opened: Option<oneshot::Sender<Result<(), SessionError>>>,
@@ -111,6 +115,8 @@ enum Wake {
     Tool(String, Option<ToolResult>),
     Guardrail(CheckId, Option<Judgement>),
     Delivered,
+    /// The application has reported what it played.
+    Played,
     Closing,
     Deadline,
 }
@@ -136,6 +142,7 @@ impl Driver {
             raw_events,
             recorder,
             requests: channels.requests,
+            played: channels.played,
             events: channels.events,
             opened: Some(channels.opened),
             closing: channels.closing,
@@ -187,6 +194,7 @@ impl Driver {
             }
             result = finished(&mut self.resolving), if self.resolving.is_some() => Wake::Resolved(result),
             result = finished(&mut self.connecting), if self.connecting.is_some() => Wake::Connected(result),
+            () = self.played.news() => Wake::Played,
             () = self.closing.notified() => Wake::Closing,
             () = sleep(remaining.unwrap_or_default()), if remaining.is_some() => Wake::Deadline,
         }
@@ -206,6 +214,9 @@ impl Driver {
 
     fn on_wake(&mut self, wake: Wake) {
         self.now = Timestamp::now();
+        for played in self.played.take() {
+            self.input(Input::Command(Command::Played(played)));
+        }
         match wake {
             Wake::Incoming(incoming) => self.on_incoming(incoming),
             Wake::Request(Some(request)) => self.on_request(request),
@@ -227,7 +238,7 @@ impl Driver {
                 let result = result.unwrap_or_else(|| Err(GuardrailError::new(BROKEN_OFF)));
                 self.input(Input::GuardrailDone { id, result });
             }
-            Wake::Delivered => {}
+            Wake::Delivered | Wake::Played => {}
             Wake::Deadline => self.input(Input::Time),
         }
     }

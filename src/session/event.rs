@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::HistoryItem;
+use super::{HistoryItem, Latency, LatencySummary};
 use crate::protocol::{ApiError, Id, ResponseStatus, TranscriptionTotals, TranscriptionUsage, Usage};
 use crate::tool::GuardrailPlace;
 use crate::transport::CloseReason;
@@ -217,6 +217,10 @@ pub enum SessionEvent {
         /// The tokens.
         usage: Usage,
     },
+    /// How long the user waited to be answered. Once for each turn that was answered with words or sound: before its
+    /// [`SessionEvent::TurnEnd`], or, where the application reports what it plays and has not played any of it by then, as
+    /// soon as it has. One that is never heard is told when the next turn is answered, or at the end of the session.
+    Latency(Latency),
     /// Nothing is left to wait for: no answer, no tool, no handoff. The user's turn.
     TurnEnd {
         /// The worst status of the answers since the turn began.
@@ -252,6 +256,8 @@ pub enum SessionEvent {
         usage: Box<Usage>,
         /// What transcribing the user's speech cost: priced apart, and no part of `usage`.
         transcription_usage: Box<TranscriptionTotals>,
+        /// How long the user waited to be answered, over all turns.
+        latency: Box<LatencySummary>,
         /// How long the session could be used, in seconds.
         #[serde(rename = "duration_s", serialize_with = "seconds")]
         duration: Duration,

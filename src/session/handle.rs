@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::command::Command;
+use super::played::PlayedReports;
 use super::{Decision, HistoryItem, SessionBuilder, SessionError, SessionEvent};
 use crate::agent::Agents;
 use crate::protocol::Part;
@@ -70,11 +71,12 @@ pub struct Session {
 
 /// Says things to a session, from any task. Cheap to clone.
 ///
-/// Every method fails with [`SessionError::Ended`] when the session is over, and waits while the connection is
-/// slower than what is sent.
+/// Every method that says something fails with [`SessionError::Ended`] when the session is over, and waits while the
+/// connection is slower than what is sent.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
     requests: mpsc::Sender<Request>,
+    played: Arc<PlayedReports>,
     /// Ends the session, however many requests wait.
     closing: Arc<Notify>,
     /// Becomes true when the session is over: spans finished, connection closed.
@@ -90,6 +92,7 @@ impl Session {
 
     pub(super) fn new(
         requests: mpsc::Sender<Request>,
+        played: Arc<PlayedReports>,
         events: mpsc::Receiver<SessionEvent>,
         closing: Arc<Notify>,
         over: watch::Receiver<bool>,
@@ -97,6 +100,7 @@ impl Session {
     ) -> Self {
         let handle = SessionHandle {
             requests,
+            played,
             closing,
             over,
             trace_id,
@@ -227,23 +231,15 @@ impl SessionHandle {
         self.command(Command::Interrupt).await
     }
 
-    /// Tells how much of a part of an answer has been played, in bytes of the session's output format. Without such
-    /// reports the clock decides how much of an interrupted answer was heard (protocol.md section 6.3).
+    /// Tells how much of a part of an answer has been played so far, in bytes of the session's output format. Without such
+    /// reports the clock decides how much of an interrupted answer was heard (protocol.md section 6.3); with them, what was
+    /// not reported was not heard.
     ///
-    /// # Errors
-    /// When the session is over.
-    pub async fn report_played(
-        &self,
-        item_id: &str,
-        content_index: u32,
-        bytes: u64,
-    ) -> Result<(), SessionError> {
-        self.command(Command::Played {
-            item_id: item_id.to_owned(),
-            content_index,
-            bytes,
-        })
-        .await
+    /// Meant to be called many times a second by whatever plays, on any thread: it never waits, and of each part only the
+    /// last word counts. What is said after it is judged by it. A report on what was cut off meanwhile, or after the
+    /// end of the session, does nothing.
+    pub fn report_played(&self, item_id: &str, content_index: u32, bytes: u64) {
+        self.played.report(item_id, content_index, bytes);
     }
 
     /// Puts another agent in charge (span rule L5) and waits until it is.

@@ -12,6 +12,9 @@ mod driver;
 mod error;
 mod event;
 mod handle;
+mod histogram;
+mod latency;
+mod played;
 mod tasks;
 
 pub use builder::SessionBuilder;
@@ -20,3 +23,6 @@ pub use decision::Decision;
 pub use error::SessionError;
 pub use event::{EndReason, SessionEvent};
 pub use handle::{Session, SessionHandle};
+pub use histogram::{Histogram, Percentiles};
+use latency::in_millis;
+pub use latency::{FirstPlayed, Latency, LatencySummary, PlayedBy, TurnEndedBy};

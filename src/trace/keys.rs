@@ -11,6 +11,18 @@ pub const RESPONSE_ID: &str = "response_id";
 /// Of a generation span: when the user's turn that it answers had ended, in RFC 3339. Only on the first answer to a
 /// turn.
 pub const TURN_ENDED_AT: &str = "turn_ended_at";
+/// Of the same span: what that end is known by, `speech_stopped`, `speech_stopped_arrival`, `last_sample` or `message`.
+pub const TURN_ENDED_BY: &str = "turn_ended_by";
+/// Of the generation span that brought the first word after a user's turn: how long after its end, in milliseconds.
+pub const FIRST_WORD_MS: &str = "first_word_ms";
+/// Of the one that brought the first sound: the same.
+pub const FIRST_AUDIO_MS: &str = "first_audio_ms";
+/// Of the speech span of that sound: how long after the end of the user's turn it was heard, in milliseconds.
+pub const FIRST_PLAYED_MS: &str = "first_played_ms";
+/// Of a speech span: how much of it was heard, in milliseconds.
+pub const HEARD_MS: &str = "heard_ms";
+/// Of a speech span: who says what was heard, `reports` of the application or the `clock`.
+pub const PLAYED_BY: &str = "played_by";
 /// Of a generation span: when the first word, sound or call of it came, in RFC 3339.
 pub const FIRST_CONTENT_AT: &str = "first_content_at";
 /// Of a generation span: how many messages went in before those that are told.
@@ -30,6 +42,12 @@ pub(super) const STRUCTURE: &[&str] = &[
     APPROVAL_WAITED_MS,
     RESPONSE_ID,
     TURN_ENDED_AT,
+    TURN_ENDED_BY,
+    FIRST_WORD_MS,
+    FIRST_AUDIO_MS,
+    FIRST_PLAYED_MS,
+    HEARD_MS,
+    PLAYED_BY,
     FIRST_CONTENT_AT,
     INPUT_LEFT_OUT,
     USAGE,

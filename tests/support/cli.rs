@@ -329,14 +329,15 @@ pub fn masked(text: &str) -> String {
     let mut masked = String::new();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
-        let next = words.peek().map(|next| next.trim_end());
+        let unit = |word: &str| word.trim_end().trim_end_matches([',', ';']).to_owned();
+        let next = words.peek().map(|next| unit(next));
         let is_number = word.trim_end().parse::<f64>().is_ok();
         if word.starts_with("trace_") {
             masked += &format!("trace_…{}", &word[word.trim_end().len()..]);
-        } else if is_number && matches!(next, Some("s" | "ms" | "µs")) {
+        } else if is_number && matches!(next.as_deref(), Some("s" | "ms" | "µs")) {
             masked += "… ";
-        } else if matches!(word.trim_end(), "s" | "ms" | "µs") && masked.ends_with("… ") {
-            masked += &format!("s{}", &word[word.trim_end().len()..]);
+        } else if matches!(unit(word).as_str(), "s" | "ms" | "µs") && masked.ends_with("… ") {
+            masked += &format!("s{}", &word[unit(word).len()..]);
         } else {
             masked += word;
         }

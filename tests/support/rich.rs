@@ -96,8 +96,7 @@ async fn until_turn_end(session: &mut Session) {
                     audio,
                 } => {
                     played += audio.len() as u64;
-                    let report = handle.report_played(&item_id, content_index, played);
-                    report.await.unwrap();
+                    handle.report_played(&item_id, content_index, played);
                 }
                 SessionEvent::ToolApprovalRequired { call_id, .. } => {
                     handle.decide(call_id, Decision::approve()).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod bar;
 mod cell;
+mod latency;
 mod node;
 mod text;
 mod tree;

@@ -104,10 +104,14 @@ impl Text {
             SessionEvent::SessionEnd {
                 usage,
                 transcription_usage,
+                latency,
                 ..
             } => {
                 printer.end_words();
                 if let Some(line) = super::usage::usage(usage, transcription_usage) {
+                    printer.note(&paint.dim(&line));
+                }
+                if let Some(line) = super::latency::latency(latency) {
                     printer.note(&paint.dim(&line));
                 }
             }

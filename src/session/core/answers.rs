@@ -35,12 +35,17 @@ impl Core {
             content_index,
             delta,
         } = words;
-        let item_id = match self.responses.standing(response_id) {
+        let standing = self.responses.standing(response_id);
+        let is_live = standing == Standing::Live;
+        let item_id = match standing {
             Standing::Late => return,
             Standing::Outside => Id::from(&**item_id),
             Standing::Live => self.keep_words(item_id, *content_index, delta, spoken),
         };
         self.note_content(response_id);
+        if self.latencies.awaits_word() && is_live && !delta.is_empty() {
+            self.note_first_word(response_id);
+        }
         self.watch_words(response_id, &item_id, delta);
         let (content_index, delta) = (*content_index, delta.to_string());
         self.emit(if spoken {
@@ -69,7 +74,8 @@ impl Core {
     }
 
     fn on_audio(&mut self, delta: &AudioDelta<'_>) {
-        if self.responses.standing(&delta.response_id) == Standing::Late {
+        let standing = self.responses.standing(&delta.response_id);
+        if standing == Standing::Late {
             return;
         }
         let item_id = self.item_id(&delta.item_id);
@@ -82,6 +88,9 @@ impl Core {
                     let response_id = response_id.cloned();
                     self.note_content(&delta.response_id);
                     self.begin_speech(&item_id, response_id);
+                    if standing == Standing::Live && self.latencies.awaits_sound() {
+                        self.note_first_sound(&delta.response_id, &item_id, delta.content_index);
+                    }
                 }
                 let content_index = delta.content_index;
                 self.emit(SessionEvent::Audio {
@@ -239,6 +248,7 @@ impl Core {
 
     /// Cuts what is being heard, and tells the server how much of it was.
     fn stop_playback(&mut self) {
+        self.hear_by_clock();
         let cuts = self
             .playback
             .interrupt(self.now, |id| self.sequencer.is_ongoing(id));
@@ -247,6 +257,7 @@ impl Core {
 
     /// Stops one answer, and never another: what is heard of it, and the answer itself if it goes on.
     pub(super) fn stop_answer(&mut self, response_id: Option<&Id>, goes_on: bool) {
+        self.hear_by_clock();
         let cuts = self.playback.interrupt_answer(self.now, response_id, goes_on);
         self.tell_cuts(cuts);
         if goes_on {
@@ -261,7 +272,12 @@ impl Core {
         for cut in cuts {
             let (item_id, content_index, played_ms) = (cut.item_id, cut.content_index, cut.heard_ms);
             self.responses.mute(cut.response_id.as_ref());
+            self.give_up_sound(&item_id, content_index);
             self.cut_speech(&item_id, played_ms);
+            tell(
+                &mut self.outputs,
+                self.history.truncate(&item_id, Some(played_ms)),
+            );
             let truncate = ClientEvent::ItemTruncate {
                 item_id: item_id.to_string(),
                 content_index,

@@ -58,14 +58,17 @@ impl Core {
             EndReason::Closed | EndReason::ServerClosed { .. } => None,
             broken => Some(SpanError::new(broken.to_string())),
         };
+        self.tell_latency();
         self.finish_spans(error);
         let duration = self.now.saturating_duration_since(self.opened_at);
         let usage = Box::new(std::mem::take(&mut self.usage));
         let transcription_usage = Box::new(std::mem::take(&mut self.transcription_usage));
+        let latency = Box::new(self.latencies.take_summary());
         self.emit(SessionEvent::SessionEnd {
             reason,
             usage,
             transcription_usage,
+            latency,
             duration,
         });
         self.outputs.push_back(Output::Ended);

@@ -1,6 +1,7 @@
 //! A span for each answer of the model: what went in since the answer before, what came out, and what it cost.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,8 @@ use super::messages::{self, message};
 use super::{Core, HistoryItem};
 use crate::agent::ResolvedAgent;
 use crate::protocol::{Id, Item, ItemStatus, Message, Response, ResponseStatus, Role, Usage};
-use crate::trace::{Span, SpanData, SpanError, Timestamp, keys};
+use crate::session::in_millis;
+use crate::trace::{Span, SpanData, SpanError, keys};
 
 /// Items that wait for the answer they go into, at the most; the oldest are left out, and counted.
 const MAX_WAITING: usize = 64;
@@ -19,8 +21,6 @@ const MAX_OPEN: usize = 64;
 pub(super) struct Generations {
     /// What came into the conversation since an answer last began.
     waiting: Input,
-    /// When the user's turn had ended that no answer has begun to yet.
-    turn_ended_at: Option<Timestamp>,
     open: Vec<Generation>,
 }
 
@@ -65,6 +65,19 @@ impl Generations {
     /// An item is gone before anything was made of it.
     pub(super) fn forget(&mut self, item_id: &Id) {
         self.waiting.messages.retain(|(id, _)| id != item_id);
+    }
+
+    /// Writes on the span of an answer how long after the user's turn something was.
+    pub(super) fn mark(&mut self, response_id: &str, key: &str, after: Duration) {
+        if let Some(generation) = self.get_mut(response_id) {
+            generation.span.set_metadata(key, in_millis(after));
+        }
+    }
+
+    /// The answer that something is of; some servers do not say.
+    fn get_mut(&mut self, response_id: &str) -> Option<&mut Generation> {
+        let own = |own: &&mut Generation| response_id.is_empty() || own.id.as_deref() == Some(response_id);
+        self.open.iter_mut().find(own)
     }
 
     fn is_open(&self, id: &Id) -> bool {
@@ -145,16 +158,9 @@ impl Core {
         self.generations.hear(item_id, words);
     }
 
-    /// The user has had their turn: from now on they wait for an answer.
-    pub(super) fn note_turn_end(&mut self) {
-        self.generations.turn_ended_at = Some(self.now);
-    }
-
     /// Some of an answer has come. Asked for each delta, so the common case is short.
     pub(super) fn note_content(&mut self, response_id: &str) {
-        // Some servers do not say which answer something is of.
-        let own = |own: &&mut Generation| response_id.is_empty() || own.id.as_deref() == Some(response_id);
-        if let Some(generation) = self.generations.open.iter_mut().find(own)
+        if let Some(generation) = self.generations.get_mut(response_id)
             && !std::mem::replace(&mut generation.has_content, true)
         {
             let now = self.now.to_string();
@@ -165,12 +171,12 @@ impl Core {
     /// An answer has begun: its span starts, under the agent in charge (span rule P3). One outside the conversation
     /// leaves what waits to the next one inside.
     pub(super) fn begin_generation(&mut self, response: &Response, in_conversation: bool) {
-        if !self.is_recording()
-            || response
-                .id
-                .as_ref()
-                .is_some_and(|id| self.generations.is_open(id))
-        {
+        let is_open = |id| self.generations.is_open(id);
+        if response.id.as_ref().is_some_and(is_open) {
+            return;
+        }
+        let turn = in_conversation.then(|| self.answer_turn()).flatten();
+        if !self.is_recording() {
             return;
         }
         if self.generations.open.len() == MAX_OPEN {
@@ -195,9 +201,10 @@ impl Core {
         let mut input = Input::default();
         if in_conversation {
             input = std::mem::take(&mut self.generations.waiting);
-            if let Some(ended_at) = self.generations.turn_ended_at.take() {
-                span.set_metadata(keys::TURN_ENDED_AT, ended_at.to_string());
-            }
+        }
+        if let Some(turn) = turn {
+            span.set_metadata(keys::TURN_ENDED_AT, turn.at.to_string());
+            span.set_metadata(keys::TURN_ENDED_BY, turn.by.as_str());
         }
         self.generations.open.push(Generation {
             id: response.id.clone(),

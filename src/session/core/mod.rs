@@ -18,10 +18,12 @@ mod entry;
 mod exchange;
 mod generation;
 mod history;
+mod latency;
 mod messages;
 mod playback;
 mod preparation;
 mod responses;
+mod sent_audio;
 mod sequencer;
 mod speech;
 #[cfg(test)]
@@ -42,8 +44,10 @@ pub(super) use self::exchange::{CheckId, CoreOptions, GuardrailRun, Input, Outpu
 use self::generation::Generations;
 pub use self::history::HistoryItem;
 use self::history::{Change, History};
+use self::latency::Latencies;
 use self::playback::Playback;
 use self::responses::Responses;
+use self::sent_audio::SentAudio;
 use self::sequencer::{Sequencer, own_id};
 use self::speech::Speeches;
 use self::transcription::Transcriptions;
@@ -81,12 +85,14 @@ pub(crate) struct Core {
     responses: Responses,
     history: History,
     playback: Playback,
+    sent_audio: SentAudio,
     calls: Calls,
     generations: Generations,
     speeches: Speeches,
     transcriptions: Transcriptions,
     watch: Watch,
     turn: Turn,
+    latencies: Latencies,
     /// Whether the session ends with this turn, as the model wishes.
     is_ending: bool,
     /// Tokens of all answers.
@@ -116,12 +122,14 @@ impl Core {
             responses: Responses::default(),
             history: History::default(),
             playback: Playback::default(),
+            sent_audio: SentAudio::default(),
             calls: Calls::default(),
             generations: Generations::default(),
             speeches: Speeches::default(),
             transcriptions: Transcriptions::default(),
             watch: Watch::default(),
             turn: Turn::default(),
+            latencies: Latencies::default(),
             is_ending: false,
             usage: Usage::default(),
             transcription_usage: TranscriptionTotals::default(),
@@ -209,7 +217,7 @@ impl Core {
                 self.upsert(event.item, event.previous_item_id.as_ref(), true)
             }
             ServerEvent::ItemTruncated(item) => {
-                let change = self.history.truncate(&item.item_id);
+                let change = self.history.truncate(&item.item_id, item.audio_end_ms);
                 tell(&mut self.outputs, change);
             }
             ServerEvent::ItemDeleted(item) => self.on_deleted(item.item_id),
@@ -222,7 +230,7 @@ impl Core {
             ServerEvent::SpeechStarted(item) => self.on_speech_started(item),
             ServerEvent::SpeechStopped(item) => {
                 let (item_id, audio_end_ms) = (item.item_id, item.audio_end_ms);
-                self.note_turn_end();
+                self.end_spoken_turn(audio_end_ms);
                 self.emit(SessionEvent::SpeechStopped {
                     item_id,
                     audio_end_ms,
@@ -261,16 +269,17 @@ impl Core {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Message(content) => {
-                self.note_turn_end();
+                self.end_written_turn();
                 self.say(content);
             }
             Command::Audio { audio, commit } => {
+                self.sent_audio.push(self.now, audio.len(), self.input_format());
                 for start in (0..audio.len()).step_by(AUDIO_CHUNK) {
                     let chunk = audio.slice(start..audio.len().min(start + AUDIO_CHUNK));
                     self.send("audio", ClientEvent::AudioAppend { audio: chunk });
                 }
                 if commit {
-                    self.note_turn_end();
+                    self.end_committed_turn();
                     self.send("commit", ClientEvent::AudioCommit);
                     self.sequencer.request();
                 }
@@ -285,11 +294,7 @@ impl Core {
                 let result = self.decide(&call_id, decision);
                 self.outputs.push_back(Output::Reply { ticket, result });
             }
-            Command::Played {
-                item_id,
-                content_index,
-                bytes,
-            } => self.playback.report(&item_id, content_index, bytes),
+            Command::Played(played) => self.on_played(&played),
             Command::Raw(event) => self.send_raw(event),
             Command::Close => self.close(),
         }
@@ -316,7 +321,12 @@ impl Core {
                 self.outputs
                     .push_back(Output::Send(event_id, ClientEvent::Raw(event)));
             }
-            _ => {
+            kind => {
+                match kind {
+                    Some("input_audio_buffer.append") => self.note_raw_audio(&event),
+                    Some("input_audio_buffer.commit") => self.end_committed_turn(),
+                    _ => {}
+                }
                 self.send("raw", ClientEvent::Raw(event));
             }
         }
@@ -370,6 +380,7 @@ impl Core {
         if self.sequencer.is_ready() {
             let event_id = self.next_event_id("create");
             if let Some(event) = self.sequencer.next(&event_id) {
+                self.latencies.ask();
                 self.outputs.push_back(Output::Send(event_id, event));
             }
         }
@@ -379,6 +390,7 @@ impl Core {
             || self.watch.is_waited_for();
         if let Some((status, reason)) = self.turn.update(busy) {
             self.watch.turn_ends();
+            self.end_latency();
             self.emit(SessionEvent::TurnEnd { status, reason });
             if self.is_ending {
                 self.close();

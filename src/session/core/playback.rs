@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::protocol::{AudioFormat, Id};
+use crate::session::PlayedBy;
 use crate::trace::Timestamp;
 
 /// Tracks kept at the most; the oldest has long been heard when there are more.
@@ -78,6 +79,7 @@ impl Playback {
         };
         let track = &mut self.tracks[track];
         let audio = track.decoder.decode(base64, self.format)?;
+        track.wait(now, self.format);
         track.bytes += audio.len() as u64;
         Ok(audio)
     }
@@ -110,12 +112,52 @@ impl Playback {
         self.tracks.len() - 1
     }
 
-    /// Takes the application's word for how much of a part it has played so far, in bytes.
+    /// Takes the application's word for how much of a part it has played so far, in bytes. Of what was cut off nothing is
+    /// known any more.
     pub(super) fn report(&mut self, item_id: &str, content_index: u32, bytes: u64) {
         self.has_reports = true;
         if let Some(place) = self.place(item_id, content_index) {
-            self.tracks[place].reported = Some(bytes);
+            let reported = &mut self.tracks[place].reported;
+            *reported = Some(reported.unwrap_or_default().max(bytes));
         }
+    }
+
+    /// Who says what was heard.
+    pub(super) fn source(&self) -> PlayedBy {
+        match self.has_reports {
+            true => PlayedBy::Reports,
+            false => PlayedBy::Clock,
+        }
+    }
+
+    /// When a part begins to be heard, by the clock.
+    pub(super) fn starts_at(&self, item_id: &str, content_index: u32) -> Option<Timestamp> {
+        let place = self.place(item_id, content_index)?;
+        Some(self.tracks[place].starts_at)
+    }
+
+    /// How much of the sound of an item that has come so far has been heard, in milliseconds, if any is known.
+    pub(super) fn heard_ms(&self, item_id: &str, now: Timestamp) -> Option<u64> {
+        let own = self.tracks.iter().filter(|track| *track.item_id == *item_id);
+        own.map(|track| self.heard_of(track, now))
+            .reduce(u64::saturating_add)
+    }
+
+    /// Whether the application has played all sound of an item that has come so far.
+    pub(super) fn is_heard(&self, item_id: &str) -> bool {
+        let own = |track: &&Track| *track.item_id == *item_id;
+        let is_heard = |track: &Track| track.reported.is_some_and(|bytes| bytes >= track.bytes);
+        self.tracks.iter().filter(own).all(is_heard)
+    }
+
+    /// How much of a track was heard, in milliseconds: rounded down, and no more than there is (protocol.md section 6.2).
+    fn heard_of(&self, track: &Track, now: Timestamp) -> u64 {
+        let heard_ms = match track.reported {
+            Some(bytes) => self.format.millis(bytes),
+            None if self.has_reports => 0,
+            None => track.millis_since_start(now),
+        };
+        heard_ms.min(self.format.millis(track.bytes))
     }
 
     /// Ends playback. What had been heard whole is left alone, unless the answer it belongs to still goes on; of
@@ -150,12 +192,7 @@ impl Playback {
 
     fn cut(&self, now: Timestamp, goes_on: bool, track: Track) -> Option<Cut> {
         let length = self.format.millis(track.bytes);
-        let heard_ms = match track.reported {
-            Some(bytes) => self.format.millis(bytes),
-            None if self.has_reports => 0,
-            None => track.millis_since_start(now),
-        };
-        let heard_ms = heard_ms.min(length);
+        let heard_ms = self.heard_of(&track, now);
         (length > 0 && (heard_ms < length || goes_on)).then_some(Cut {
             item_id: track.item_id,
             content_index: track.content_index,
@@ -178,6 +215,12 @@ impl Playback {
 impl Track {
     fn length(&self, format: AudioFormat) -> std::time::Duration {
         std::time::Duration::from_millis(format.millis(self.bytes))
+    }
+
+    /// More sound comes: if all there was has been heard by now, what comes is heard only from now on.
+    fn wait(&mut self, now: Timestamp, format: AudioFormat) {
+        let ran_dry_at = self.starts_at + self.length(format);
+        self.starts_at = self.starts_at + now.saturating_duration_since(ran_dry_at);
     }
 
     /// The position by the clock.

@@ -1,17 +1,21 @@
 //! A span for each item that the model says aloud.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Core, HistoryItem, messages};
 use crate::protocol::{Id, Item, OutputItem, Response};
-use crate::trace::{AudioContent, Context, Span, SpanData, SpanError, Timestamp};
+use crate::session::{PlayedBy, in_millis};
+use crate::trace::{AudioContent, Context, Span, SpanData, SpanError, Timestamp, keys};
 
 /// Announced items that may still be spoken, at the most.
 const MAX_ANNOUNCED: usize = 16;
 /// Open spans at the most; as many as there is sound to be played of.
 const MAX_OPEN: usize = 64;
+/// How far an application that reports what it plays may be behind the clock before its speech is taken for heard.
+const PLAYBACK_LAG: Duration = Duration::from_secs(5);
 /// Items that are still known to have been said: of some, pieces come late.
 const MAX_SAID: usize = 16;
 
@@ -58,6 +62,18 @@ impl Speeches {
         self.open.iter().filter_map(|own| own.heard_at).min()
     }
 
+    /// The next piece of sound is taken for the first of its item.
+    pub(super) fn expect_other(&mut self) {
+        self.current = None;
+    }
+
+    /// Writes on the span of an item how long after the user's turn something was.
+    pub(super) fn mark(&mut self, item_id: &str, key: &str, after: Duration) {
+        if let Some(speech) = self.get_mut(item_id) {
+            speech.span.set_metadata(key, in_millis(after));
+        }
+    }
+
     fn is_known(&self, item_id: &Id) -> bool {
         self.said.contains(item_id) || self.open.iter().any(|own| own.item_id == *item_id)
     }
@@ -71,8 +87,8 @@ impl Speeches {
         }
     }
 
-    fn get_mut(&mut self, item_id: &Id) -> Option<&mut Speech> {
-        self.open.iter_mut().find(|own| own.item_id == *item_id)
+    fn get_mut(&mut self, item_id: &str) -> Option<&mut Speech> {
+        self.open.iter_mut().find(|own| *own.item_id == *item_id)
     }
 
     /// Takes out those of which it is true.
@@ -85,7 +101,7 @@ impl Core {
     /// The answer begins another item. Some servers tell of an answer only thus.
     pub(super) fn on_output_item_added(&mut self, output: OutputItem) {
         let OutputItem { response_id, item } = output;
-        if !self.is_recording() || self.responses.has_ended(response_id.as_ref()) {
+        if self.responses.has_ended(response_id.as_ref()) {
             return;
         }
         if response_id.is_some() && !self.responses.has_begun(response_id.as_ref()) {
@@ -95,6 +111,9 @@ impl Core {
                 ..Response::default()
             };
             self.begin_generation(&response, true);
+        }
+        if !self.is_recording() {
+            return;
         }
         if let Item::FunctionCall(_) = &item {
             self.note_content(response_id.as_deref().unwrap_or_default());
@@ -119,7 +138,7 @@ impl Core {
         }
         if self.speeches.open.len() == MAX_OPEN {
             let oldest = self.speeches.open.remove(0);
-            self.finish_speech(oldest, None);
+            self.finish_heard(oldest, None);
         }
         let announced = &mut self.speeches.announced;
         let place = announced.iter().position(|own| own.item_id == *item_id);
@@ -145,12 +164,26 @@ impl Core {
         });
     }
 
-    /// All sound of an item is here.
+    /// All sound of an item is here. By the clock it is known when it will have been heard; an application that reports
+    /// may be somewhat behind that.
     pub(super) fn end_speech(&mut self, item_id: &Id) {
-        let heard_at = self.playback.ends_at(item_id).unwrap_or(self.now);
+        let by_clock = self.playback.ends_at(item_id).unwrap_or(self.now).max(self.now);
+        let heard_at = match self.playback.source() {
+            PlayedBy::Clock => by_clock,
+            PlayedBy::Reports if self.playback.is_heard(item_id) => self.now,
+            PlayedBy::Reports => by_clock + PLAYBACK_LAG,
+        };
         if let Some(speech) = self.speeches.get_mut(item_id) {
             speech.ended_at.get_or_insert(self.now);
             speech.heard_at.get_or_insert(heard_at);
+        }
+    }
+
+    /// The application has played some of an item: if that is all, its speech is over.
+    pub(super) fn hasten_speech(&mut self, item_id: &str) {
+        let is_heard = self.playback.is_heard(item_id);
+        if is_heard && let Some(speech) = self.speeches.get_mut(item_id) {
+            speech.heard_at = speech.heard_at.map(|at| at.min(self.now));
         }
     }
 
@@ -177,14 +210,14 @@ impl Core {
         for speech in self.speeches.take(|own| own.item_id == *item_id) {
             let error = SpanError::new(format!("Interrupted after {heard_ms} ms were heard"));
             let error = error.with_data(json!({"heard_ms": heard_ms}));
-            self.finish_speech(speech, Some(error));
+            self.finish_speech(speech, Some(heard_ms), Some(error));
         }
     }
 
     /// The item is gone, and its words with it.
     pub(super) fn drop_speech(&mut self, item_id: &Id) {
         for speech in self.speeches.take(|own| own.item_id == *item_id) {
-            self.finish_speech(speech, None);
+            self.finish_heard(speech, None);
         }
     }
 
@@ -194,8 +227,12 @@ impl Core {
             return;
         }
         let now = self.now;
-        for speech in self.speeches.take(|own| own.heard_at.is_some_and(|at| at <= now)) {
-            self.finish_speech(speech, None);
+        let is_heard = |own: &Speech| own.heard_at.is_some_and(|at| at <= now);
+        if self.speeches.open.iter().any(is_heard) {
+            self.hear_by_clock();
+        }
+        for speech in self.speeches.take(is_heard) {
+            self.finish_heard(speech, None);
         }
     }
 
@@ -204,11 +241,17 @@ impl Core {
         for speech in self.speeches.take(|_| true) {
             let is_cut_off = speech.ended_at.is_none();
             let error = is_cut_off.then(|| SpanError::new("The session ended before the speech was whole"));
-            self.finish_speech(speech, error);
+            self.finish_heard(speech, error);
         }
     }
 
-    fn finish_speech(&mut self, speech: Speech, error: Option<SpanError>) {
+    /// Finishes a span of which as much was heard as can be told now.
+    fn finish_heard(&mut self, speech: Speech, error: Option<SpanError>) {
+        let heard_ms = self.playback.heard_ms(&speech.item_id, self.now);
+        self.finish_speech(speech, heard_ms, error);
+    }
+
+    fn finish_speech(&mut self, speech: Speech, heard_ms: Option<u64>, error: Option<SpanError>) {
         let Speech {
             item_id,
             mut span,
@@ -225,6 +268,10 @@ impl Core {
                 *input = words.as_deref().map(messages::cut);
             }
         });
+        if let Some(heard_ms) = heard_ms {
+            span.set_metadata(keys::HEARD_MS, heard_ms);
+            span.set_metadata(keys::PLAYED_BY, self.playback.source().as_str());
+        }
         if let Some(error) = error {
             span.set_error(error);
         }

@@ -1,11 +1,13 @@
 //! A span for each piece of the user's speech that the server turns into text.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::Core;
-use crate::protocol::{ApiError, Id, TranscriptionUsage};
+use crate::agent::ResolvedAgent;
+use crate::protocol::{ApiError, AudioFormat, Id, TranscriptionUsage};
 use crate::trace::{AudioContent, Span, SpanData, SpanError, keys};
 
 /// Open spans at the most; a server that never ends its transcriptions has the oldest ended for it.
@@ -54,13 +56,9 @@ impl Core {
             self.give_up_transcription(oldest, "The server never ended the transcription");
         }
         let settings = self.transcription_settings();
-        let format = self
-            .charge
-            .agent()
-            .and_then(|agent| agent.settings.config.audio.input.format);
         let language = settings["language"].as_str();
         let data = SpanData::Transcription {
-            input: AudioContent::omitted(format.unwrap_or_default().name()),
+            input: AudioContent::omitted(self.input_format().name()),
             output: None,
             model: settings["model"].as_str().map(str::to_owned),
             model_config: language.map(|language| json!({"language": language})),
@@ -117,6 +115,12 @@ impl Core {
     fn give_up_transcription(&self, mut span: Span, reason: &str) {
         span.set_error(SpanError::new(reason));
         span.finish_at(self.now);
+    }
+
+    /// How the user's sound is encoded.
+    pub(super) fn input_format(&self) -> AudioFormat {
+        let own = |agent: &Arc<ResolvedAgent>| agent.settings.config.audio.input.format;
+        self.charge.agent().and_then(own).unwrap_or_default()
     }
 
     /// How the server transcribes: as it says, else as the agent's settings have it; null for not at all.

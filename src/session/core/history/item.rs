@@ -20,6 +20,9 @@ pub enum HistoryItem {
         status: ItemStatus,
         /// What was said, without audio.
         content: Vec<Part>,
+        /// How much was heard of what an answer said aloud, in milliseconds, if it was cut off: its words are all that came,
+        /// and the server no longer knows which of them were heard.
+        heard_ms: Option<u64>,
     },
     /// A tool that the model called.
     ToolCall {
@@ -70,6 +73,7 @@ pub(super) fn empty_answer(item_id: Id) -> HistoryItem {
         role: Role::Assistant,
         status: ItemStatus::InProgress,
         content: Vec::new(),
+        heard_ms: None,
     }
 }
 
@@ -82,6 +86,7 @@ pub(super) fn new_entry(item_id: Id, item: Item, is_final: bool) -> HistoryItem 
                 role: message.role,
                 status: status(message.status, is_final),
                 content: message.content,
+                heard_ms: None,
             }
         }
         Item::FunctionCall(FunctionCall {

@@ -157,6 +157,7 @@ impl History {
             role: Role::User,
             status: ItemStatus::Completed,
             content,
+            heard_ms: None,
         };
         let place = self.insert(item, None);
         self.node(place)
@@ -176,15 +177,22 @@ impl History {
         Change::Updated(item)
     }
 
-    /// Marks an answer that was cut. Its words stay: the server forgets them, the application need not.
-    pub(super) fn truncate(&mut self, item_id: &str) -> Change<'_> {
+    /// Marks an answer that was cut after so many milliseconds. Its words stay: the server forgets them, the application
+    /// need not. What was heard is known when it is cut; what the server says of it later counts only for cuts that the
+    /// application made itself.
+    pub(super) fn truncate(&mut self, item_id: &str, heard: Option<u64>) -> Change<'_> {
         let Some(item) = self.get_mut(item_id) else {
             return Change::None;
         };
-        let HistoryItem::Message { status, .. } = item else {
+        let HistoryItem::Message { status, heard_ms, .. } = item else {
             return Change::None;
         };
+        let before = (*status, *heard_ms);
         *status = ItemStatus::Incomplete;
+        *heard_ms = heard_ms.or(heard);
+        if (*status, *heard_ms) == before {
+            return Change::None;
+        }
         Change::Updated(item)
     }
 
@@ -428,11 +436,17 @@ mod tests {
         let mut history = History::default();
         history.begin_answer("a");
         history.append("a", 0, "all of it", true);
-        history.truncate("a");
+        history.truncate("a", Some(250));
+        assert_eq!(
+            history.truncate("a", Some(251)),
+            Change::None,
+            "it is cut already"
+        );
         history.upsert(assistant("a", json!([{"type": "output_audio"}])), None, true);
-        let HistoryItem::Message { status, .. } = history.iter().next().unwrap() else {
+        let HistoryItem::Message { status, heard_ms, .. } = history.iter().next().unwrap() else {
             panic!("not a message")
         };
+        assert_eq!(*heard_ms, Some(250));
         assert_eq!(
             (*status, history.iter().next().unwrap().text().as_str()),
             (ItemStatus::Incomplete, "all of it")

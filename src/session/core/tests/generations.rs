@@ -93,7 +93,8 @@ fn a_generation_tells_its_id_how_long_the_user_waited_and_when_it_began_to_show(
         .iter()
         .map(|span| serde_json::to_value(&span.metadata).unwrap())
         .collect();
-    let first = json!({"response_id": "r1", "turn_ended_at": asked, "first_content_at": shown});
+    let first = json!({"response_id": "r1", "turn_ended_at": asked, "turn_ended_by": "message",
+        "first_content_at": shown, "first_word_ms": 80.0});
     let second = json!({"response_id": "r2", "first_content_at": called});
     assert_eq!(told, [first, second], "only the first answer is one to the user");
 }

@@ -116,13 +116,149 @@ fn the_same_sound_is_cut_once() {
 fn the_applications_word_on_what_it_played_wins_over_the_clock() {
     let mut rig = speaking();
     rig.wait(ms(900));
-    rig.command(Command::Played {
-        item_id: "a".into(),
-        content_index: 0,
-        bytes: 300 * 48,
-    });
+    rig.played("a", 300 * 48);
     rig.command(Command::Interrupt);
     assert_eq!(truncated(&mut rig), ("a".into(), 300));
+}
+
+#[test]
+fn a_cut_is_rounded_down_to_whole_milliseconds() {
+    let mut rig = speaking();
+    rig.played("a", 300 * 48 + 47);
+    rig.command(Command::Interrupt);
+    assert_eq!(truncated(&mut rig), ("a".into(), 300));
+}
+
+#[test]
+fn reports_of_more_than_came_count_for_all_that_came() {
+    let mut rig = speaking();
+    rig.played("a", u64::MAX);
+    rig.command(Command::Interrupt);
+    assert_eq!(truncated(&mut rig), ("a".into(), 1_000), "its answer goes on");
+    let mut rig = speaking();
+    rig.done("r1");
+    rig.played("a", 1_000 * 48);
+    rig.command(Command::Interrupt);
+    assert_eq!(rig.sent(), [""; 0], "it was heard whole");
+}
+
+#[test]
+fn what_was_played_stays_played() {
+    let mut rig = speaking();
+    rig.played("a", 300 * 48);
+    rig.played("a", 200 * 48);
+    rig.command(Command::Interrupt);
+    assert_eq!(truncated(&mut rig), ("a".into(), 300));
+}
+
+#[test]
+fn a_report_that_comes_after_the_cut_is_harmless() {
+    let mut rig = speaking();
+    rig.played("a", 250 * 48);
+    rig.command(Command::Interrupt);
+    rig.sent.clear();
+    rig.events.clear();
+    rig.played("a", 400 * 48);
+    rig.played("never heard of", 400 * 48);
+    assert_eq!((rig.sent(), rig.events.len()), (vec![], 0));
+    assert_eq!(heard(&rig), [Some(250)]);
+    rig.command(Command::Interrupt);
+    assert_eq!(interruptions(&rig), 0);
+}
+
+#[test]
+fn by_the_clock_nothing_is_heard_while_no_sound_is_there() {
+    let mut rig = speaking();
+    rig.wait(ms(4_000));
+    rig.audio("r1", "a", 1_000);
+    rig.wait(ms(200));
+    rig.command(Command::Interrupt);
+    assert_eq!(
+        truncated(&mut rig),
+        ("a".into(), 1_200),
+        "it was silent for three seconds"
+    );
+}
+
+/// How much was heard of each item that was cut.
+fn heard(rig: &Rig) -> Vec<Option<u64>> {
+    let heard = |item| match item {
+        HistoryItem::Message { heard_ms, .. } => Some(heard_ms),
+        _ => None,
+    };
+    rig.history().into_iter().filter_map(heard).collect()
+}
+
+#[test]
+fn the_history_tells_at_once_how_much_was_heard() {
+    let mut rig = speaking();
+    assert_eq!(heard(&rig), [None]);
+    rig.wait(ms(300));
+    rig.speech_started();
+    let updates: Vec<_> = rig.events.iter().map(|event| json!(event)).collect();
+    let update = updates
+        .iter()
+        .find(|event| event["type"] == "history_updated")
+        .unwrap();
+    let item = &update["item"];
+    assert_eq!(
+        (&item["heard_ms"], &item["status"]),
+        (&json!(300), &json!("incomplete"))
+    );
+    assert_eq!(item["content"][0]["transcript"], "hello", "all words that came");
+    rig.events.clear();
+    rig.server(json!({"type": "conversation.item.truncated", "item_id": "a", "content_index": 0, "audio_end_ms": 300}));
+    assert_eq!(rig.events, [], "the server says the same");
+    rig.server(
+        json!({"type": "conversation.item.done", "item": {"id": "a", "type": "message", "role": "assistant",
+        "status": "incomplete", "content": [{"type": "output_audio", "transcript": "hello the"}]}}),
+    );
+    assert_eq!(heard(&rig), [Some(300)]);
+}
+
+#[test]
+fn the_history_tells_of_cuts_that_the_application_makes_itself() {
+    let mut rig = speaking();
+    rig.server(json!({"type": "conversation.item.truncated", "item_id": "a", "content_index": 0, "audio_end_ms": 120}));
+    assert_eq!(heard(&rig), [Some(120)]);
+}
+
+#[test]
+fn the_speech_span_tells_how_much_was_heard_and_who_says_so() {
+    for (reports, heard, by) in [(false, 300, "clock"), (true, 250, "reports")] {
+        let mut rig = speaking();
+        if reports {
+            rig.played("a", 250 * 48);
+        }
+        rig.wait(ms(300));
+        rig.speech_started();
+        let span = rig.span("gpt-realtime");
+        let metadata = json!({"heard_ms": heard, "played_by": by});
+        assert_eq!(json!(span.metadata), metadata);
+    }
+}
+
+#[test]
+fn speech_is_over_when_the_application_has_played_it_however_late() {
+    let mut rig = speaking();
+    rig.played("a", 48);
+    rig.done("r1");
+    rig.wait(ms(1_500));
+    rig.input(Input::Time);
+    rig.played("a", 900 * 48);
+    assert!(rig.kind("speech").is_empty(), "by the clock it was heard whole");
+    rig.speech_started();
+    assert_eq!(truncated(&mut rig), ("a".into(), 900));
+    assert_eq!(rig.only("speech").metadata.as_ref().unwrap()["heard_ms"], 900);
+
+    let mut rig = speaking();
+    rig.played("a", 48);
+    rig.done("r1");
+    rig.wait(ms(700));
+    rig.played("a", 1_000 * 48);
+    let span = rig.only("speech");
+    assert_eq!(span.metadata.as_ref().unwrap()["heard_ms"], 1_000);
+    assert_eq!(span.error, None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod guardrails;
 mod handoff;
 mod history;
 mod interruption;
+mod latency;
 mod properties;
 mod sequencing;
 mod tools;
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::agent::{Agent, Agents, ResolveError, ResolvedAgent};
 use crate::context::RunContext;
+use crate::session::played::Played;
 use crate::session::{EndReason, SessionError};
 use crate::tool::{
     Debounce, FunctionGuardrail, FunctionTool, GuardrailError, McpServers, Subject, ToolError, ToolOutput,
@@ -206,6 +208,15 @@ impl Rig {
 
     fn command(&mut self, command: Command) {
         self.input(Input::Command(command));
+    }
+
+    /// The application has played so many bytes of an item.
+    fn played(&mut self, item: &str, bytes: u64) {
+        self.command(Command::Played(Played {
+            item_id: item.into(),
+            content_index: 0,
+            bytes,
+        }));
     }
 
     fn say(&mut self, text: &str) {
