@@ -268,7 +268,7 @@ fn a_killed_run_leaves_what_was_heard_until_then() {
     let mut child = Child::start(command);
     child.say("Hello\n");
     child.wait_for_stdout("You said: Hello");
-    // Sound is settled two seconds after it was heard, and readable a second later.
+    // Sound is settled three seconds after it was heard, and readable a second later.
     cli::wait_until("sound in the file", || {
         fs::read(&file).is_ok_and(|bytes| bytes.len() > 44 && bytes[40..44] != [0; 4])
     });

@@ -51,14 +51,19 @@ impl Keeper {
     pub fn run(mut self, notes: &Receiver<Heard>) -> Vec<Written> {
         let mut flushed = Instant::now();
         loop {
-            match notes.recv_timeout(TICK) {
+            // The time of what is taken: more of it may wait.
+            let now = match notes.recv_timeout(TICK) {
                 Ok(Heard { what: Sound::End, .. }) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(heard) => self.note(heard),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+                Ok(heard) => {
+                    let at = heard.at;
+                    self.note(heard);
+                    at
+                }
+                Err(RecvTimeoutError::Timeout) => Instant::now(),
+            };
             if flushed.elapsed() >= TICK {
                 flushed = Instant::now();
-                self.settle(flushed);
+                self.settle(now);
                 self.flush();
             }
         }
@@ -157,4 +162,47 @@ impl Keeper {
 
 fn bytes_of_sample(format: AudioFormat) -> u64 {
     format.bytes_per_second() / u64::from(audio::sample_rate(format))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_or_cut_off_makes_room() {
+        let waiting = Arc::new(AtomicU64::new(0));
+        let formats = (AudioFormat::PCM24, AudioFormat::Pcmu);
+        let mut keeper = Keeper::new(formats, Arc::clone(&waiting), None, None);
+        let began = Instant::now();
+        let note = |keeper: &mut Keeper, what: Sound| {
+            waiting.fetch_add(what.bytes(), Ordering::Relaxed);
+            keeper.note(Heard { at: began, what });
+        };
+        note(&mut keeper, Sound::Begin);
+        note(&mut keeper, Sound::User(vec![0; 48_000].into()));
+        let audio = vec![0; 80_000].into();
+        note(
+            &mut keeper,
+            Sound::Assistant {
+                item_id: "a".into(),
+                content_index: 0,
+                audio,
+            },
+        );
+        // Six seconds of the time line are settled: the one that the user takes, and five of the answer behind it.
+        let heard = began + Duration::from_secs(8);
+        keeper.settle(heard);
+        assert_eq!(waiting.load(Ordering::Relaxed), 80_000 - 5 * 8_000);
+        let item_id = "a".into();
+        note(
+            &mut keeper,
+            Sound::Cut {
+                item_id,
+                content_index: 0,
+                played_ms: 6_000,
+            },
+        );
+        keeper.settle(heard);
+        assert_eq!(waiting.load(Ordering::Relaxed), 8_000);
+    }
 }

@@ -328,3 +328,28 @@ fn conversation_files(
 fn heard_and_written(path: &Path) -> Failure {
     Failure::usage(anyhow!("{} can't be heard and written at once", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_left_out_and_counted() {
+        let (keeper, notes) = mpsc::channel();
+        let ear = Ear {
+            keeper: Some(keeper),
+            ..Ear::default()
+        };
+        let megabyte = Bytes::from(vec![0; 1 << 20]);
+        for _ in 0..67 {
+            ear.user(&megabyte);
+        }
+        assert_eq!(ear.left_out.load(Ordering::Relaxed), 3 << 20);
+        ear.turn(false);
+        assert_eq!(
+            notes.try_iter().count(),
+            64 + 1,
+            "what is no sound always has room"
+        );
+    }
+}

@@ -9,9 +9,9 @@ use std::time::Duration;
 use realtime_run::protocol::Id;
 
 /// How late an interruption may come after the moment that it is about.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// A shorter pause between chunks is none: they are late.
-const PAUSE: Duration = Duration::from_millis(100);
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// A shorter pause within a turn is none: the chunks are late.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How late a chunk may be for the next to be not faster than it sounds.
 const LATE: Duration = Duration::from_millis(20);
 /// Parts of answers of which the length is known; the oldest has long been heard when there are more.
@@ -28,8 +28,9 @@ pub struct Timeline {
     parts: VecDeque<(Part, u64)>,
     /// How much later it is than by the clock.
     ahead: Duration,
-    /// The turn is sent faster than it sounds: where it begins is known, and from there on nothing is a pause.
+    /// The turn is sent faster than it sounds, so that nothing in it is a pause.
     is_fast: bool,
+    /// Some of the turn was sent.
     has_begun: bool,
     /// Seconds that are settled.
     settled: u64,
@@ -68,7 +69,7 @@ struct Lane<T> {
 struct Piece<T> {
     /// Where it begins, in samples.
     place: u64,
-    /// Where it begins in its part.
+    /// Where it begins in its part, or among all of the side.
     offset: u64,
     samples: Vec<i16>,
     of: T,
@@ -94,13 +95,14 @@ impl Timeline {
         // A microphone's chunks are sent when they have sounded; one that is longer than a second is none.
         let length = (samples.len() as u64).min(lane.rate.into());
         let begins = lane.at(now + self.ahead).saturating_sub(length);
-        let goes_on = self.is_fast && self.has_begun;
-        self.has_begun = true;
-        let place = match !goes_on && begins > lane.end + lane.at(PAUSE) {
-            true => begins,
-            false => lane.end,
+        let paused = match (self.has_begun, self.is_fast) {
+            (false, _) => begins > lane.end,
+            (true, false) => begins > lane.end + lane.at(PAUSE),
+            (true, true) => false,
         };
-        lane.push(place, 0, samples, ());
+        self.has_begun = true;
+        let place = if paused { begins } else { lane.end };
+        lane.push(place, place, samples, ());
         let end = lane.time(lane.end);
         if end > now + self.ahead + LATE {
             self.ahead = end - now;
@@ -201,7 +203,7 @@ impl Part {
     }
 }
 
-impl<T: Clone> Lane<T> {
+impl<T: Clone + PartialEq> Lane<T> {
     fn new(rate: u32) -> Self {
         Self {
             rate,
@@ -224,15 +226,20 @@ impl<T: Clone> Lane<T> {
         self.pieces.iter().map(|piece| piece.samples.len() as u64).sum()
     }
 
-    fn push(&mut self, place: u64, offset: u64, samples: Vec<i16>, of: T) {
-        let piece = Piece {
-            place,
-            offset,
-            samples,
-            of,
-        };
-        self.end = piece.end();
-        self.pieces.push_back(piece);
+    fn push(&mut self, place: u64, offset: u64, mut samples: Vec<i16>, of: T) {
+        self.end = place + samples.len() as u64;
+        match self.pieces.back_mut() {
+            // However small the chunks are, pieces are few.
+            Some(last) if last.goes_on(place, offset, &of) && last.samples.len() < self.rate as usize => {
+                last.samples.append(&mut samples);
+            }
+            _ => self.pieces.push_back(Piece {
+                place,
+                offset,
+                samples,
+                of,
+            }),
+        }
     }
 
     /// Takes a second out: as it sounds, and its pieces.
@@ -257,9 +264,14 @@ impl<T: Clone> Lane<T> {
     }
 }
 
-impl<T: Clone> Piece<T> {
+impl<T: Clone + PartialEq> Piece<T> {
     fn end(&self) -> u64 {
         self.place + self.samples.len() as u64
+    }
+
+    /// Whether it would go on with this.
+    fn goes_on(&self, place: u64, offset: u64, of: &T) -> bool {
+        self.end() == place && self.offset + self.samples.len() as u64 == offset && self.of == *of
     }
 
     /// What is before a place, and what is behind it.
@@ -343,7 +355,7 @@ mod tests {
         let mut timeline = timeline();
         for n in 1..=50 {
             // Each when it has sounded, some a little late.
-            timeline.user(vec![1; 20], ms(1_000 + n * 20 + n % 3 * 10));
+            timeline.user(vec![1; 20], ms(1_000 + n * 20 + n % 3 * 10 + n / 25 % 2 * 300));
         }
         timeline.user(vec![2; 20], ms(5_000));
         let [user, _] = all(timeline);
@@ -386,13 +398,13 @@ mod tests {
     fn what_is_settled_is_not_taken_back_and_the_rest_is_counted_from_its_beginning() {
         let mut timeline = timeline();
         timeline.assistant(part("a"), vec![1; 9_000], ms(0));
-        assert_eq!(timeline.settle(ms(2_900)), None);
-        let second = timeline.settle(ms(3_000)).unwrap();
+        assert_eq!(timeline.settle(ms(3_900)), None);
+        let second = timeline.settle(ms(4_000)).unwrap();
         assert_eq!(second.answers, [(1, vec![1; 1_000])]);
-        assert_eq!(timeline.settle(ms(3_000)), None);
-        timeline.cut("a", 0, 3_100, ms(3_100));
+        assert_eq!(timeline.settle(ms(4_000)), None);
+        timeline.cut("a", 0, 4_100, ms(4_100));
         let [_, assistant] = all(timeline);
-        assert_eq!(assistant, [(0, 1, 2_100)]);
+        assert_eq!(assistant, [(0, 1, 3_100)]);
     }
 
     #[test]
@@ -403,7 +415,7 @@ mod tests {
             assert!(second.user.is_empty() && second.assistant.is_empty());
             seconds += 1;
         }
-        assert_eq!(seconds, 3_598);
+        assert_eq!(seconds, 3_597);
         assert_eq!(timeline.rest(), None);
     }
 }
