@@ -143,9 +143,7 @@ impl Conversation {
         let Some(voice) = &mut self.voice else { return };
         voice.playout.note(event, Instant::now());
         if let Some((item_id, content_index, bytes)) = voice.heard(event) {
-            // If the session is over, an event tells it.
-            let played = self.session.report_played(item_id, content_index, bytes);
-            let _ = played.await;
+            self.session.report_played(item_id, content_index, bytes);
         }
         let Some(turn) = &mut voice.speaking else {
             return;
