@@ -1,12 +1,15 @@
 # What people and CI do with the project; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench peers browser speech screenshots ci
+.PHONY: help run smoke test lint bench peers browser speech screenshots ci
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a session on the embedded simulator: no key, no network
 	cargo run --locked -- --agent agents/concierge.toml --simulate -m "I want a refund for my last invoice"
+
+smoke: ## smoke tests of the agents in agents/, on the simulator
+	cargo run --locked --quiet -- --script agents --simulate --timeout 1m
 
 test: ## all tests; those that need more than Rust say so and pass over
 	cargo test --locked
@@ -21,7 +24,7 @@ lint: ## formatting, clippy, documentation, licences
 bench: ## every figure of the README's performance section
 	cargo bench --locked
 
-peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the tests: the SDKs, an MCP server
+peers: .peers/venv/installed .peers/node_modules/installed ## the peers of the tests: the SDKs, an MCP server, a reader of JUnit
 
 .peers/venv/installed: tests/peers/requirements.txt
 	python3 -m venv .peers/venv

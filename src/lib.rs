@@ -25,6 +25,7 @@
 pub mod agent;
 pub mod audio;
 mod cause;
+mod chat;
 pub mod context;
 pub mod file;
 pub mod protocol;
@@ -39,4 +40,5 @@ pub mod tool;
 pub mod trace;
 pub mod transport;
 
+pub use chat::ChatServerError;
 pub use secret::Secret;

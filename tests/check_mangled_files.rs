@@ -1,19 +1,23 @@
-//! No agent file whatever makes the check panic, and none slips through the checks to fail without a reason.
+//! No agent file or script file whatever makes the check panic, and none slips through the checks to fail without a reason.
 
 use std::path::Path;
 
 use proptest::prelude::*;
 use realtime_run::agent::AgentFile;
+use realtime_run::file::Diagnostics;
+use realtime_run::script::Script;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
+    include_str!("script_files/valid/everything.toml"),
+    include_str!("script_files/invalid/wrong_types.toml"),
     include_str!("agent_files/valid/everything.toml"),
     include_str!("agent_files/valid/turned_off.toml"),
     include_str!("../agents/concierge.toml"),
     include_str!("agent_files/invalid/everything_at_once.toml"),
 ];
 
-/// Pieces that mean something to TOML, to JSON Schema or to agent files.
-const TOKENS: [&str; 40] = [
+/// Pieces that mean something to TOML, to JSON Schema, to agent files or to script files.
+const TOKENS: [&str; 48] = [
     "\"",
     "'",
     "\"\"\"",
@@ -54,6 +58,14 @@ const TOKENS: [&str; 40] = [
     "handoffs = [[]]\n",
     "type = \"object\"\n",
     "[parameters]\n",
+    "{{ city }}",
+    "{{",
+    "{% if",
+    "[[turns]]\n",
+    "include = \"mangled.toml\"\n",
+    "expect = [{ event = \"response\" }]\n",
+    "text_matches = \"(\",\n",
+    "count = { min = 2, max = 1 }\n",
 ];
 
 #[derive(Debug, Clone)]
@@ -111,10 +123,15 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 fn judge(text: &str) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("agents");
-    let Err(mistakes) = AgentFile::parse("mangled.toml", text, &directory) else {
-        return;
-    };
+    let directory = |path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    told(AgentFile::parse("mangled.toml", text, &directory("agents")));
+    let scripts = directory("tests/script_files/valid");
+    told(Script::parse("mangled.toml", text, &scripts, &[]));
+}
+
+/// What is refused is refused for a reason.
+fn told<T>(read: Result<T, Diagnostics>) {
+    let Err(mistakes) = read else { return };
     assert!(mistakes.iter().len() > 0, "refused without a reason");
     let plain = mistakes.render(false);
     assert!(mistakes.render(true).len() >= plain.len());

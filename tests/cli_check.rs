@@ -1,4 +1,4 @@
-//! `check`: agent files, right or wrong.
+//! `check`: agent files and script files, right or wrong.
 
 #[path = "support/cli.rs"]
 mod cli;
@@ -72,4 +72,37 @@ fn the_agents_that_come_with_the_program_are_right() {
         .args(files.filter(|path| path.extension().is_some_and(|kind| kind == "toml")));
     let outcome = run(command);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_script_is_checked_with_the_agents_that_it_names() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/script_files/valid");
+    let script = |text: &str| Agent::new(&text.replace("DIRECTORY", directory));
+    let check = |script: &Agent| {
+        let outcome = check(&[script]);
+        (outcome.code, outcome.stderr)
+    };
+    let good = script("agent = 'DIRECTORY/agents.toml'\n[[turns]]\nswitch_agent = 'Billing'");
+    assert_eq!(check(&good), (Some(0), String::new()));
+    let without_agents = script("[[turns]]\nswitch_agent = 'Biling'");
+    assert_eq!(check(&without_agents), (Some(0), String::new()));
+    for (text, told) in [
+        (
+            "agent = 'DIRECTORY/agents.toml'\n[[turns]]\nswitch_agent = 'Biling'",
+            "did you mean `Billing`?",
+        ),
+        ("[[turns]]\nswitch = 'Billing'", "did you mean `switch_agent`?"),
+        (
+            "agent = 'DIRECTORY/tone.wav'\n[[turns]]\nuser = 'Hello'",
+            "tone.wav: can't be read: it is not UTF-8 text",
+        ),
+        (
+            "[simulator]\nscenario = 'DIRECTORY/agents.toml'\n[[turns]]\nuser = 'Hello'",
+            "unknown key `start`",
+        ),
+    ] {
+        let (code, stderr) = check(&script(text));
+        assert_eq!(code, Some(2));
+        assert!(stderr.contains(told), "{stderr}");
+    }
 }

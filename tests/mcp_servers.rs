@@ -4,11 +4,14 @@
 
 mod mcp;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mcp::{Watched, call, echo, names, tools};
-use realtime_run::tool::{McpCommand, McpError, McpServer, McpServers, Tool};
+use realtime_run::agent::{Agent, Agents};
+use realtime_run::script::Script;
+use realtime_run::tool::{McpCommand, McpError, McpServer, McpServers, Tool, ToolCall};
 use realtime_run::trace::{MemoryProcessor, Span, SpanData, Tracer};
 use serde_json::{Value, json};
 
@@ -286,4 +289,33 @@ async fn dropping_ends_a_server_at_once() {
     drop(servers);
     watched.ended().await;
     assert!(echo(&tools, "hello").await.is_err());
+}
+
+#[tokio::test]
+async fn a_script_s_mock_stands_in_for_a_tool_of_a_server() {
+    let Some(watched) = Watched::new("docs", &[]) else {
+        return;
+    };
+    let text = "[tools.echo]\noutput = 'mocked'\n[[turns]]\nuser = 'Hello'";
+    let script = Script::parse("test.toml", text, Path::new("."), &[]).unwrap();
+    let mut agents = Agents::new(Agent::new("A").mcp_server(watched.server()));
+    script.check_with(&agents).unwrap();
+    script.apply_to(&mut agents);
+    let servers = McpServers::new();
+    let agent = agents.resolve_entry(&json!({}), &servers).await.unwrap();
+    let echo = agent
+        .tools
+        .iter()
+        .find(|tool| tool.spec().name == "echo")
+        .unwrap();
+    let call = |arguments| echo.call(ToolCall::new("call_1", "A", arguments));
+    let answer = call(json!({"message": "hello"})).await.unwrap();
+    assert_eq!(
+        (answer.into_text().as_str(), echo.mcp_server()),
+        ("mocked", Some("docs"))
+    );
+    let wrong = call(json!({"message": 1})).await.unwrap_err();
+    assert!(wrong.message().starts_with("invalid arguments"), "{wrong}");
+    assert_eq!(watched.count("tools/call"), 0);
+    servers.close().await;
 }

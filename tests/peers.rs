@@ -3,6 +3,9 @@
 //! Needs what `make peers` installs, or the Python that `REALTIME_RUN_PEERS_PYTHON` names, and Node. Without it the tests
 //! are skipped, except where `CI` is set.
 
+#[path = "support/python.rs"]
+mod python;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -21,6 +24,8 @@ use realtime_run::protocol::{
 };
 use realtime_run::simulator::{Options, Pace, Simulator};
 
+use python::python;
+
 /// Importing the SDK alone takes seconds on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -34,23 +39,6 @@ const SCENARIOS: &[&str] = &[
     "interruption",
     "error",
 ];
-
-/// The interpreter that has the SDKs; none, loudly, where there is none.
-fn python() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("REALTIME_RUN_PEERS_PYTHON")
-        .map_or_else(|| root.join(".peers/venv/bin/python"), PathBuf::from);
-    if python.exists() {
-        return Some(python);
-    }
-    let missing = format!(
-        "there is no Python with the SDKs at {}; `make peers` makes it",
-        python.display()
-    );
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("skipped: {missing}");
-    None
-}
 
 /// Where the JavaScript SDK is; nowhere, loudly, where it is not.
 fn node_modules() -> Option<PathBuf> {

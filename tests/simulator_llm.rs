@@ -185,7 +185,7 @@ async fn what_goes_wrong_fails_the_response_with_the_reason() {
     ];
     for (status, body, code, said) in cases {
         client.respond().await;
-        server.asked().await.refuse(status, body).await;
+        server.asked().await.answer(status, body).await;
         let (status, told, message) = failure(&mut client).await;
         assert_eq!((status, told), ("failed".into(), code.into()));
         assert!(message.ends_with(said), "{message}");
@@ -278,7 +278,7 @@ async fn the_program_runs_an_agent_on_a_language_model() {
         .stream(&[words("Clear, 21 degrees."), stop("stop")], 5)
         .await;
     let refusal = format!("no such key: {KEY}");
-    server.asked().await.refuse("403 Forbidden", &refusal).await;
+    server.asked().await.answer("403 Forbidden", &refusal).await;
     let outcome = run.await.unwrap();
     assert_eq!(
         (outcome.code, outcome.stdout.as_str()),

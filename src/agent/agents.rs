@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Agent, Handoff, SessionSettings};
 use crate::context::Template;
-use crate::tool::{Debounce, Guardrail, Tool};
+use crate::tool::{self, Debounce, Guardrail, ReplaceTool, Tool};
 
 /// The agents of a session, the one that starts, and what they share.
 ///
@@ -39,6 +39,7 @@ pub struct Agents {
     /// Tools that an agent may be given for a run, beside those that agents have.
     spare_tools: Vec<Arc<dyn Tool>>,
     overrides: Overrides,
+    replace_tool: Option<Arc<ReplaceTool>>,
 }
 
 /// What takes the place of the starting agent's own lists when a session is entered.
@@ -60,6 +61,7 @@ impl Agents {
             guardrail_debounce: Debounce::default(),
             spare_tools: Vec::new(),
             overrides: Overrides::default(),
+            replace_tool: None,
             start: agent.name.clone(),
             agents: IndexMap::new(),
         };
@@ -134,6 +136,40 @@ impl Agents {
         };
         self.overrides.handoffs = Some(agents.iter().map(handoff).collect::<Result<_, _>>()?);
         Ok(())
+    }
+
+    /// Has `replace` make what stands in for each tool that an agent gets when it takes charge, those of MCP servers and
+    /// those that run before handoffs too. It is given the tool itself; what is around that stays as it is: the
+    /// validation of its arguments, its approval, its guardrails, its updates of the context. Called again, it replaces
+    /// what was made before.
+    pub fn replace_tools(
+        &mut self,
+        replace: impl Fn(Arc<dyn Tool>) -> Arc<dyn Tool> + Send + Sync + 'static,
+    ) {
+        let before = self.replace_tool.take();
+        self.replace_tool = Some(match before {
+            None => Arc::new(replace),
+            Some(before) => Arc::new(move |tool| replace(before(tool))),
+        });
+    }
+
+    /// What an agent gets in place of a tool.
+    pub(super) fn replaced(&self, tool: Arc<dyn Tool>) -> Arc<dyn Tool> {
+        match &self.replace_tool {
+            Some(replace) => tool::replaced(&tool, &**replace),
+            None => tool,
+        }
+    }
+
+    /// The tools that a run may have beside those of MCP servers: those of all agents, those that run before handoffs, and
+    /// those that the starting agent has instead of its own.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = &Arc<dyn Tool>> {
+        let agents = || self.agents.values();
+        let own = agents().flat_map(|agent| &agent.tools);
+        let handoffs = agents().flat_map(|agent| &agent.handoffs);
+        let before_handoffs = handoffs.filter_map(|handoff| handoff.on_handoff.as_ref());
+        own.chain(before_handoffs)
+            .chain(self.overrides.tools.iter().flatten())
     }
 
     /// The agent of that name.

@@ -202,7 +202,7 @@ impl Handoff {
     }
 
     /// The name of the tool the model calls for it.
-    pub(super) fn called(&self) -> String {
+    pub(crate) fn called(&self) -> String {
         self.tool_name
             .clone()
             .unwrap_or_else(|| transfer_tool(&self.agent))

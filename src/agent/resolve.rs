@@ -70,6 +70,11 @@ impl Agents {
             warnings: Vec::new(),
         };
         mcp::add_tools(&mut resolved, agent, &variables, servers).await?;
+        resolved.tools = resolved
+            .tools
+            .into_iter()
+            .map(|tool| self.replaced(tool))
+            .collect();
         check_names(&resolved)?;
         Ok(resolved)
     }
@@ -126,7 +131,7 @@ impl Agents {
                 .description
                 .clone()
                 .unwrap_or_else(|| describe_handoff(target)),
-            on_handoff: handoff.on_handoff.clone(),
+            on_handoff: handoff.on_handoff.clone().map(|tool| self.replaced(tool)),
         })
     }
 }

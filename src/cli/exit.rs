@@ -12,9 +12,9 @@ use realtime_run::transport::{ConnectError, EndpointError};
 pub enum ExitStatus {
     /// It worked.
     Success = 0,
-    /// Something went otherwise than was expected of it: a client deviated from a recording.
+    /// Something went otherwise than was expected of it: an agent in a script, a client of a recording.
     Unexpected = 1,
-    /// The command line or an agent file is wrong.
+    /// The command line or a file is wrong.
     Usage = 2,
     /// The connection, the server or a turn failed.
     Failure = 3,
@@ -22,6 +22,16 @@ pub enum ExitStatus {
     Timeout = 4,
     /// A signal ended it.
     Interrupted = 130,
+}
+
+impl ExitStatus {
+    /// This, unless it worked; then `other`.
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Success => other,
+            status => status,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {

@@ -7,37 +7,41 @@
 
 mod approver;
 mod args;
+mod columns;
 mod commands;
 mod context;
 mod conversation;
 mod duration;
 mod exit;
+mod given;
 mod glyphs;
+mod keys;
 mod logs;
 mod output;
 mod overrides;
+mod page;
 mod pairs;
 mod printer;
 mod prompt;
 mod record;
 mod render;
 mod replay;
+mod server;
 mod signals;
 mod simulator;
 mod size;
 mod slash;
+mod smoke;
 mod style;
 mod trace;
 mod turns;
 mod voice;
 
-use std::env;
 use std::process::ExitCode;
-
-use realtime_run::Secret;
 
 use self::args::{Arguments, Command};
 use self::exit::{ExitStatus, Failure};
+use self::keys::Keys;
 use self::printer::Printer;
 
 /// Does what the command line asks for.
@@ -49,8 +53,10 @@ pub fn main() -> ExitCode {
     let Ok(printer) = Printer::start(&arguments.output) else {
         return ExitStatus::Failure.into();
     };
-    logs::start(arguments.output.verbose, keys(&arguments), &printer);
+    logs::start(arguments.output.verbose, Keys::of(&arguments), &printer);
     let result = match &arguments.command {
+        None if arguments.run.script.init => commands::init(&arguments.run, &printer),
+        None if !arguments.run.script.paths.is_empty() => smoke::run(&arguments, &printer),
         None => commands::run(&arguments.run, &printer),
         Some(Command::Check(args)) => Ok(commands::check(args, &printer)),
         Some(Command::Schema(args)) => commands::schema(args, &printer),
@@ -73,24 +79,4 @@ fn explain(error: &clap::Error) -> ExitCode {
     } else {
         ExitStatus::Success.into()
     }
-}
-
-/// Every key that this run may hold.
-fn keys(arguments: &Arguments) -> Vec<Secret> {
-    let args = &arguments.run.server;
-    let simulator = match &arguments.command {
-        Some(Command::Simulate(args)) => &args.simulator,
-        _ => &arguments.run.simulator,
-    };
-    let named = [&args.api_key_env, &simulator.llm_key_env];
-    let named = named.into_iter().filter_map(|name| name.as_deref());
-    let variables = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"]
-        .into_iter()
-        .chain(named);
-    let headers = args.header.iter().filter_map(|header| header.split_once(':'));
-    variables
-        .filter_map(|name| env::var(name).ok())
-        .chain(headers.map(|(_, value)| value.trim().trim_start_matches("Bearer ").to_owned()))
-        .filter_map(Secret::new)
-        .collect()
 }

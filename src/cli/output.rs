@@ -138,6 +138,13 @@ impl Output {
         self.push(&mut self.state(), stream, bytes);
     }
 
+    /// Draws on stderr, and leaves it to whoever draws that lines which come between are whole.
+    pub fn draw(&self, drawing: &str) {
+        if !drawing.is_empty() {
+            self.push(&mut self.state(), Stream::Stderr, drawing.as_bytes());
+        }
+    }
+
     /// Ends the line that parts were written of, if it is not ended yet.
     pub fn end_line(&self, stream: Stream) {
         let mut state = self.state();

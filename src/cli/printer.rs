@@ -18,6 +18,8 @@ pub struct Printer {
     output: Output,
     /// The result, warnings and errors only.
     quiet: bool,
+    /// There may be lines of the log at any time.
+    logging: bool,
     /// Of what goes to stderr.
     paint: Paint,
     /// Of what goes to stdout.
@@ -32,6 +34,7 @@ impl Printer {
         Ok(Self {
             output: Output::start()?,
             quiet: args.quiet,
+            logging: args.verbose > 0 || env::var_os("RUST_LOG").is_some(),
             paint: Paint::new(wants_color(args.color, Stream::Stderr)),
             result_paint: Paint::new(wants_color(args.color, Stream::Stdout)),
             words: Stream::Stdout,
@@ -51,6 +54,24 @@ impl Printer {
     /// How the result looks.
     pub fn result_paint(&self) -> Paint {
         self.result_paint
+    }
+
+    /// How the words look, wherever they go.
+    pub fn words_paint(&self) -> Paint {
+        match self.words {
+            Stream::Stdout => self.result_paint,
+            Stream::Stderr => self.paint,
+        }
+    }
+
+    /// Whether only the result, warnings and errors are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether lines of the log may come at any time.
+    pub fn is_logging(&self) -> bool {
+        self.logging
     }
 
     pub fn output(&self) -> &Output {
@@ -75,6 +96,11 @@ impl Printer {
         } else {
             self.output.part(self.words, words);
         }
+    }
+
+    /// A whole line in place of the assistant's words.
+    pub fn words_line(&self, line: &str) {
+        self.output.lines(self.words, &format!("{line}\n"));
     }
 
     /// The assistant has finished a message.

@@ -12,7 +12,7 @@ use super::exit::{ExitStatus, Failure};
 use super::printer::Printer;
 
 /// Deviations told one by one; of more only the number is told.
-const MOST_TOLD: u64 = 100;
+pub const MOST_TOLD: usize = 100;
 
 /// A recording that is played.
 #[derive(Debug)]
@@ -26,13 +26,7 @@ impl Replaying {
     /// Loads it, if that is asked for. Deviations are told as they are found.
     pub fn load(args: &ReplayArgs, printer: &Printer) -> Result<Option<Self>, Failure> {
         let Some(path) = &args.replay else { return Ok(None) };
-        let recording = Recording::load(path)?;
-        warn_of_gaps(&recording, path, printer);
-        let mode = if args.lenient {
-            ReplayMode::Lenient
-        } else {
-            ReplayMode::Strict
-        };
+        let replay = load(path, args, printer)?;
         let deviations = Arc::new(AtomicU64::new(0));
         let (count, printer, name) = (
             Arc::clone(&deviations),
@@ -40,7 +34,7 @@ impl Replaying {
             path.display().to_string(),
         );
         let tell = move |deviation: &Deviation| {
-            if count.fetch_add(1, Ordering::Relaxed) < MOST_TOLD {
+            if count.fetch_add(1, Ordering::Relaxed) < MOST_TOLD as u64 {
                 let client = deviation.client;
                 printer.error(
                     &format!("client {client} deviates from {name}, {deviation}"),
@@ -49,7 +43,7 @@ impl Replaying {
             }
         };
         Ok(Some(Self {
-            replay: Replay::new(&recording, mode).speed(args.speed).on_deviation(tell),
+            replay: replay.on_deviation(tell),
             deviations,
             path: path.clone(),
         }))
@@ -75,6 +69,18 @@ impl Replaying {
             _ => status,
         }
     }
+}
+
+/// Loads a recording, to be played as the flags say.
+pub fn load(path: &Path, args: &ReplayArgs, printer: &Printer) -> Result<Replay, Failure> {
+    let recording = Recording::load(path)?;
+    warn_of_gaps(&recording, path, printer);
+    let mode = if args.lenient {
+        ReplayMode::Lenient
+    } else {
+        ReplayMode::Strict
+    };
+    Ok(Replay::new(&recording, mode).speed(args.speed))
 }
 
 fn warn_of_gaps(recording: &Recording, path: &Path, printer: &Printer) {

@@ -1,14 +1,16 @@
 //! TOML files that people write, and every mistake in them.
 //!
 //! In: the text of a file. Out: a tree that knows where each value stands (`document`), with values from the environment
-//! put in (`environment`); what of its shape does not follow a schema (`schema`, `structure`); and [`Diagnostics`], which
-//! show each mistake with its line, the text underlined and what would be right. Which kinds of files there are, and
-//! what they mean, is known to the rooms that read them.
+//! put in (`environment`); what of its shape does not follow a schema (`schema`, `structure`); where in texts with a
+//! syntax of their own mistakes are (`passage`); and [`Diagnostics`], which show each mistake with its line, the text
+//! underlined and what would be right. Which kinds of files there are, and what they mean, is known to the rooms that
+//! read them.
 
 mod diagnostics;
 mod document;
 mod environment;
 mod names;
+mod passage;
 mod schema;
 mod structure;
 mod text;
@@ -21,6 +23,8 @@ pub use diagnostics::{Diagnostic, Diagnostics, OtherFile};
 pub(crate) use document::{Content, Node, Text};
 pub(crate) use environment::Environment;
 pub(crate) use names::{misspelt, nearest, quoted};
+pub use passage::InvalidPattern;
+pub(crate) use passage::{Passage, check_pattern, pattern};
 pub(crate) use schema::json_schema;
 pub(crate) use structure::{Form, Hints, check_shape, explain_all};
 pub(crate) use text::read as read_text;

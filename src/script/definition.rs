@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use regex::Regex;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use super::Mentions;
 
 /// A smoke test: a conversation to hold with agents, and what is expected of it.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// What people know it by: its own `name`, else its file's name without ending.
+    /// What people know it by: its own `name`, else its file's name without `.toml` or `.smoke.toml`.
     pub name: String,
     /// The agent file that it names itself.
     pub agent: Option<PathBuf>,
@@ -25,6 +28,8 @@ pub struct Script {
     pub turns: Vec<Turn>,
     /// What is expected of the trace.
     pub spans: Vec<SpanExpectation>,
+    /// The agents, tools and guardrails that it speaks of, and where: what [`Script::check_with`] looks for.
+    pub mentions: Mentions,
 }
 
 /// What a simulated server does while a script is played.
@@ -37,7 +42,7 @@ pub struct SimulatedServer {
 }
 
 /// Where something stands in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file, as people know it.
     pub file: String,
@@ -105,7 +110,8 @@ pub struct Expectation {
 }
 
 /// Something that can be expected of a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// An answer with words is complete, or was cut off or failed.
     Response,
@@ -139,6 +145,46 @@ impl EventKind {
             Self::Usage => "usage",
         }
     }
+
+    /// The conditions that can be asked of it, by their names in script files. Each of them can be asked of some event.
+    pub fn conditions(self) -> &'static [&'static str] {
+        match self {
+            Self::Response => &[
+                "text_contains",
+                "text_matches",
+                "agent",
+                "within_ms",
+                "max_tokens",
+                "judge",
+            ],
+            Self::ToolCall => &["agent", "name", "args", "within_ms"],
+            Self::ToolResult => &[
+                "text_contains",
+                "text_matches",
+                "agent",
+                "name",
+                "within_ms",
+                "judge",
+            ],
+            Self::Handoff => &["agent", "within_ms"],
+            Self::Guardrail => &["text_contains", "text_matches", "agent", "name", "within_ms"],
+            Self::Error => &["text_contains", "text_matches", "within_ms"],
+            Self::Interrupted => &["agent", "within_ms"],
+            Self::Usage => &["agent", "within_ms", "max_tokens"],
+        }
+    }
+
+    /// All that can be expected.
+    pub const ALL: [Self; 8] = [
+        Self::Response,
+        Self::ToolCall,
+        Self::ToolResult,
+        Self::Handoff,
+        Self::Guardrail,
+        Self::Error,
+        Self::Interrupted,
+        Self::Usage,
+    ];
 }
 
 /// What must be true of an event; what is `None` is not asked for.

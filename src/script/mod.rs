@@ -5,10 +5,24 @@
 //! sessions, prints, or knows how many scripts there are.
 
 mod definition;
+mod draft;
+mod expect;
+mod file;
+mod happening;
+mod judge;
+mod mentions;
+mod mock;
+mod observe;
 mod outcome;
+mod play;
+mod spans;
 
 pub use definition::{
     Act, Conditions, EventKind, Expectation, Mock, MockAnswer, Place, Script, SimulatedServer,
     SpanExpectation, Turn,
 };
+pub use draft::draft;
+pub use judge::{Judge, JudgeError};
+pub use mentions::Mentions;
 pub use outcome::{Finding, Line, Met, Outcome, Ruling, Speaker, TurnOutcome, Verdict};
+pub use play::{PlayOptions, Progress, play};

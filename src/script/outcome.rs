@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
-
 use super::Place;
 use crate::protocol::Usage;
 
 /// What came of playing a script once.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// How it ended.
     pub verdict: Verdict,
     /// Its trace, if there is one.
     pub trace_id: Option<String>,
-    /// How long it took, from opening the session to its end; in seconds when serialized.
-    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    /// How long it took, from opening the session to its end.
     pub duration: Duration,
     /// The turns that were begun.
     pub turns: Vec<TurnOutcome>,
@@ -27,8 +23,7 @@ pub struct Outcome {
 }
 
 /// How the playing of a script ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// All that was expected came.
     Passed,
@@ -47,43 +42,37 @@ pub enum Verdict {
 }
 
 /// What came of one turn.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TurnOutcome {
     /// Where it stands.
     pub place: Place,
     /// What the user said or did, in words for people.
     pub act: String,
-    /// When it began, since the session was open; in seconds when serialized.
-    #[serde(rename = "began_at_s", serialize_with = "seconds")]
+    /// When it began, since the session was open.
     pub began_at: Duration,
-    /// How long it took until the next one, or the end; in seconds when serialized.
-    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    /// How long it took until the next one, or the end.
     pub duration: Duration,
     /// What was said and done, in its order.
     pub transcript: Vec<Line>,
     /// What became of what was expected, in the order of the file.
     pub findings: Vec<Finding>,
-    /// From the end of what the user said to the first word of the answer; in milliseconds when serialized.
-    #[serde(rename = "first_word_ms", serialize_with = "millis")]
+    /// From the end of what the user said to the first word of the answer.
     pub first_word: Option<Duration>,
-    /// From the end of what the user said to the first sound of the answer; in milliseconds when serialized.
-    #[serde(rename = "first_sound_ms", serialize_with = "millis")]
+    /// From the end of what the user said to the first sound of the answer.
     pub first_sound: Option<Duration>,
 }
 
 /// A line of what was said and done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Whose it is.
-    #[serde(flatten)]
     pub speaker: Speaker,
     /// The words; of a tool, its call and what it answered.
     pub text: String,
 }
 
 /// Whose a line is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "from", content = "name", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Speaker {
     /// The user's.
     User,
@@ -96,22 +85,20 @@ pub enum Speaker {
 }
 
 /// What became of something that was expected.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// Where the expectation stands.
     pub place: Place,
     /// What was expected, in words for people.
     pub expected: String,
     /// Whether it came.
-    #[serde(flatten)]
     pub met: Met,
     /// What a language model found, where one was asked.
     pub ruling: Option<Ruling>,
 }
 
 /// Whether something that was expected came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "met", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Met {
     /// It came.
     Yes,
@@ -125,21 +112,10 @@ pub enum Met {
 }
 
 /// What a language model found about an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
     /// Whether the claim is true of the answer.
     pub holds: bool,
     /// Why.
     pub reason: String,
-}
-
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_micros() as f64 / 1e6)
-}
-
-fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => serializer.serialize_some(&(duration.as_micros() as f64 / 1e3)),
-        None => serializer.serialize_none(),
-    }
 }

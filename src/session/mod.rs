@@ -15,6 +15,8 @@ mod handle;
 mod histogram;
 mod latency;
 mod played;
+pub mod playout;
+pub mod spoken;
 mod tasks;
 
 pub use builder::SessionBuilder;

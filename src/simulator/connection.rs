@@ -150,7 +150,7 @@ impl<'a> Connection<'a> {
             next_piece: now,
             next_frame: now,
             deaf_until: None,
-            give_up: now,
+            give_up: now + options.limits.write_timeout,
             expires: now + options.lifetime(),
             next_ping: now + PING_INTERVAL,
         }

@@ -41,7 +41,7 @@ mod vad;
 mod voice;
 mod words;
 
-pub use brain::{AutoBrain, Brain, CutOff, Llm, LlmError, Output, Pen, Prompt, Reply, ToolChoice};
+pub use brain::{AutoBrain, Brain, CutOff, Llm, Output, Pen, Prompt, Reply, ToolChoice};
 pub use event_log::{EventLog, Logged};
 pub use fault::{Fault, Faults};
 pub use handle::Simulator;

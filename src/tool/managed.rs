@@ -5,7 +5,8 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::{
-    Approval, Guardrail, Tool, ToolCall, ToolError, ToolFuture, ToolGuardrails, ToolOutput, ToolSpec, limit,
+    Approval, Guardrail, ReplaceTool, Tool, ToolCall, ToolError, ToolFuture, ToolGuardrails, ToolOutput,
+    ToolSpec, limit, replaced,
 };
 use crate::context::{Condition, RunContext, Template, TemplateError, Variables};
 
@@ -247,6 +248,13 @@ impl Tool for ManagedTool {
 
     fn mcp_server(&self) -> Option<&str> {
         self.inner.mcp_server()
+    }
+
+    fn rewrap(&self, replace: &ReplaceTool) -> Option<Arc<dyn Tool>> {
+        Some(Arc::new(Self {
+            inner: replaced(&self.inner, replace),
+            ..self.clone()
+        }))
     }
 }
 

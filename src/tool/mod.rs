@@ -24,6 +24,7 @@ mod process_group;
 mod program;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -36,8 +37,7 @@ pub use function::FunctionTool;
 pub(crate) use guardrail::look;
 pub use guardrail::{
     AskingGuardrail, Debounce, FunctionGuardrail, Guardrail, GuardrailCheck, GuardrailError, GuardrailFuture,
-    GuardrailPlace, InvalidPattern, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails,
-    Verdict,
+    GuardrailPlace, ManagedGuardrail, OnTrip, PatternGuardrail, Subject, ToolGuardrails, Verdict,
 };
 pub use http::{HttpTool, InvalidRequest, SendArguments};
 pub(crate) use http::{check_url, header};
@@ -100,6 +100,20 @@ pub trait Tool: Send + Sync + 'static {
     fn mcp_server(&self) -> Option<&str> {
         None
     }
+
+    /// Where this wraps another tool: the same around what `replace` makes of that one; none if it wraps none.
+    fn rewrap(&self, replace: &ReplaceTool) -> Option<Arc<dyn Tool>> {
+        let _ = replace;
+        None
+    }
+}
+
+/// Makes a tool that stands in for another.
+pub type ReplaceTool = dyn Fn(Arc<dyn Tool>) -> Arc<dyn Tool> + Send + Sync;
+
+/// What `replace` makes of a tool; what is wrapped around the tool, such as the validation of arguments, stays around it.
+pub(crate) fn replaced(tool: &Arc<dyn Tool>, replace: &ReplaceTool) -> Arc<dyn Tool> {
+    tool.rewrap(replace).unwrap_or_else(|| replace(Arc::clone(tool)))
 }
 
 /// A running tool.

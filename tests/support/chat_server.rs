@@ -89,7 +89,7 @@ impl Asked {
     }
 
     /// Answers with a status and a body.
-    pub async fn refuse(mut self, status: &str, body: &str) {
+    pub async fn answer(mut self, status: &str, body: &str) {
         let length = body.len();
         let answer =
             format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");

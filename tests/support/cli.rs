@@ -41,7 +41,7 @@ pub fn program() -> Command {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         let changes_it = [
-            "OPENAI_", "OTEL_", "TRACE", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS",
+            "OPENAI_", "OTEL_", "TRACE", "AZURE_", "RUST_LOG", "NO_COLOR", "TERM", "COLUMNS", "GITHUB_",
         ];
         if changes_it.iter().any(|prefix| name.starts_with(prefix)) {
             program.env_remove(name);

@@ -11,10 +11,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::build::Overlooked;
-use super::templates::Place;
 use super::tools;
 use crate::context::Template;
-use crate::file::{Content, Diagnostic, Node, misspelt};
+use crate::file::{Content, Diagnostic, Node, check_pattern, misspelt};
 use crate::tool::{
     AskingGuardrail, CommandTool, Debounce, Guardrail, HttpTool, ManagedGuardrail, OnTrip, PatternGuardrail,
     ToolGuardrails, ToolSpec,
@@ -186,7 +185,11 @@ pub(super) fn check(root: &Node, source: &str) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     for (name, guardrail) in root.get("guardrails").into_iter().flat_map(Node::entries) {
         mistakes.extend(kind(name, guardrail));
-        mistakes.extend(guardrail.get("pattern").and_then(|node| pattern(node, source)));
+        mistakes.extend(
+            guardrail
+                .get("pattern")
+                .and_then(|node| check_pattern(source, node)),
+        );
         mistakes.extend(guardrail.get("command").and_then(tools::command));
         mistakes.extend(guardrail.get("http").into_iter().flat_map(tools::http));
     }
@@ -219,20 +222,4 @@ fn kind(name: &str, guardrail: &Node) -> Option<Diagnostic> {
         }),
         _ => None,
     }
-}
-
-fn pattern(node: &Node, source: &str) -> Option<Diagnostic> {
-    let text = node.text()?;
-    let error = PatternGuardrail::new("", &text.value).err()?;
-    let place = Place::of(source, node, text);
-    let message = match place.is_shown {
-        true => format!("this pattern can't be read: {error}"),
-        false => "this pattern can't be read".to_owned(),
-    };
-    let mistake = place.mistake(error.range, message);
-    Some(
-        mistake.help(
-            "patterns are regular expressions as the crate `regex` reads them, best between single quotes",
-        ),
-    )
 }

@@ -2,11 +2,9 @@
 //! depend on nothing but the context are tried out with the values of the file.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
-use std::sync::Arc;
 
 use crate::context::{Condition, Template, TemplateError, Variables};
-use crate::file::{Content, Diagnostic, Node, OtherFile, Text, nearest, quoted};
+use crate::file::{Content, Diagnostic, Node, Passage, Text, nearest, quoted};
 
 /// Names that templates give a meaning of their own.
 const TAKEN: [(&str, &str); 2] = [
@@ -63,73 +61,6 @@ struct Checks<'a> {
     mistakes: Vec<Diagnostic>,
 }
 
-/// Where a template, or another text with a syntax of its own, stands.
-pub(super) struct Place<'a> {
-    /// What to underline where nothing closer is known.
-    whole: Range<usize>,
-    text: &'a str,
-    /// Where `text` begins, if it stands in the file as it is.
-    start: Option<usize>,
-    /// Whether its words may be shown.
-    pub is_shown: bool,
-    file: Option<Arc<OtherFile>>,
-}
-
-impl<'a> Place<'a> {
-    /// Where the text of `node` stands in a file that was written as `source`.
-    pub fn of(source: &str, node: &Node, text: &'a Text) -> Self {
-        let is_shown = !node.is_from_environment();
-        let written = source.get(node.span.clone()).filter(|_| is_shown);
-        Self {
-            whole: node.span.clone(),
-            text: &text.value,
-            start: written
-                .and_then(|written| written.find(text.value.as_str()))
-                .map(|offset| node.span.start + offset),
-            is_shown,
-            file: None,
-        }
-    }
-
-    fn of_file(name: &str, text: &'a str) -> Self {
-        Self {
-            whole: 0..text.len(),
-            text,
-            start: Some(0),
-            is_shown: true,
-            file: Some(Arc::new(OtherFile {
-                name: name.to_owned(),
-                text: text.to_owned(),
-            })),
-        }
-    }
-
-    /// A mistake in some bytes of the text, or in the whole of it.
-    pub fn mistake(&self, range: Option<Range<usize>>, message: String) -> Diagnostic {
-        let place = match (self.start, range) {
-            (Some(start), Some(range)) => start + range.start..start + range.end,
-            _ => self.whole.clone(),
-        };
-        Diagnostic::at(place, message).in_file(self.file.clone())
-    }
-
-    /// Where `name` is first spoken of.
-    fn find(&self, name: &str) -> Option<Range<usize>> {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-        let from = ["{{", "{%"]
-            .iter()
-            .filter_map(|mark| self.text.find(mark))
-            .min()
-            .unwrap_or(0);
-        self.text[from..].match_indices(name).find_map(|(at, _)| {
-            let (start, end) = (from + at, from + at + name.len());
-            let is_whole = !self.text[..start].ends_with(is_part)
-                && !self.text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
-            is_whole.then_some(start..end)
-        })
-    }
-}
-
 impl<'a> Checks<'a> {
     fn context(&mut self, context: Option<&Node>) {
         for (name, meaning) in TAKEN {
@@ -144,11 +75,11 @@ impl<'a> Checks<'a> {
 
     fn agent(&mut self, agent: &Node, texts: &HashMap<String, String>) {
         if let Some((node, text)) = string(agent, "instructions") {
-            self.template(&Place::of(self.source, node, text), &[]);
+            self.template(&Passage::of(self.source, node, text), &[]);
         } else if let Some((_, path)) = string(agent, "instructions_file")
             && let Some(text) = texts.get(&path.value)
         {
-            self.template(&Place::of_file(&path.written, text), &[]);
+            self.template(&Passage::of_file(&path.written, text), &[]);
         }
         for handoff in agent.get("handoffs").into_iter().flat_map(Node::items) {
             self.condition(handoff, "when", &[]);
@@ -166,13 +97,13 @@ impl<'a> Checks<'a> {
 
     fn url(&mut self, table: &Node, added: &[&str]) {
         if let Some((node, text)) = table.get("http").and_then(|http| string(http, "url")) {
-            self.template(&Place::of(self.source, node, text), added);
+            self.template(&Passage::of(self.source, node, text), added);
         }
     }
 
     fn output(&mut self, output: &Node) {
         if let Content::Text(text) = &output.content {
-            self.template(&Place::of(self.source, output, text), &["args"]);
+            self.template(&Passage::of(self.source, output, text), &["args"]);
         }
         for part in output
             .items()
@@ -191,7 +122,7 @@ impl<'a> Checks<'a> {
 
     fn message(&mut self, table: &Node, key: &str, known: &[&str]) {
         if let Some((node, text)) = string(table, key) {
-            let place = Place::of(self.source, node, text);
+            let place = Passage::of(self.source, node, text);
             match Template::new(place.text) {
                 Ok(template) => drop(self.names(&place, template.names(), known)),
                 Err(error) => self.unreadable(&place, "template", &error),
@@ -200,7 +131,7 @@ impl<'a> Checks<'a> {
     }
 
     /// A template that speaks of the context, and of what is `added`. With nothing added it can be tried out.
-    fn template(&mut self, place: &Place<'_>, added: &[&str]) {
+    fn template(&mut self, place: &Passage<'_>, added: &[&str]) {
         match Template::new(place.text) {
             Err(error) => self.unreadable(place, "template", &error),
             Ok(template) => {
@@ -225,7 +156,7 @@ impl<'a> Checks<'a> {
         let Some((node, text)) = string(table, key) else {
             return;
         };
-        let place = Place::of(self.source, node, text);
+        let place = Passage::of(self.source, node, text);
         match Condition::new(place.text) {
             Err(error) => self.unreadable(&place, "condition", &error),
             Ok(condition) => {
@@ -239,7 +170,7 @@ impl<'a> Checks<'a> {
         }
     }
 
-    fn unreadable(&mut self, place: &Place<'_>, what: &str, error: &TemplateError) {
+    fn unreadable(&mut self, place: &Passage<'_>, what: &str, error: &TemplateError) {
         let message = match place.is_shown {
             true => format!("this {what} can't be read: {error}"),
             false => format!("this {what} can't be read"),
@@ -252,7 +183,7 @@ impl<'a> Checks<'a> {
     }
 
     /// Whether all `names` are known.
-    fn names(&mut self, place: &Place<'_>, names: BTreeSet<String>, known: &[&str]) -> bool {
+    fn names(&mut self, place: &Passage<'_>, names: BTreeSet<String>, known: &[&str]) -> bool {
         let unknown: Vec<String> = names
             .into_iter()
             .filter(|name| !known.contains(&name.as_str()))
@@ -280,7 +211,7 @@ impl<'a> Checks<'a> {
     }
 
     /// What came of trying it out.
-    fn failed(&mut self, place: &Place<'_>, tried: Result<(), TemplateError>) {
+    fn failed(&mut self, place: &Passage<'_>, tried: Result<(), TemplateError>) {
         let Err(error) = tried else { return };
         let message = match place.is_shown {
             true => format!("with the values under `[context]` this can't be worked out: {error}"),

@@ -12,14 +12,17 @@ use clap::{
 use realtime_run::trace::{Redaction, TraceId};
 
 mod recordings;
+mod script;
 mod traces;
 mod voice;
 
 use realtime_run::simulator::OpeningRefusal;
 
+use super::given::Given;
 use super::trace::TraceTarget;
 use super::{context, duration, pairs, size};
 pub use recordings::{RecordArgs, ReplayArgs};
+pub use script::ScriptArgs;
 pub use traces::{ClearArgs, HtmlArgs, ListArgs, ResendArgs, ShowArgs, TracesArgs, TracesCommand};
 pub use voice::VoiceArgs;
 
@@ -34,7 +37,7 @@ pub use voice::VoiceArgs;
     max_term_width = 100,
     arg_required_else_help = true,
     subcommand_negates_reqs = true,
-    override_usage = "realtime-run --agent <FILE> [OPTIONS]\n       realtime-run <COMMAND>",
+    override_usage = "realtime-run --agent <FILE> [OPTIONS]\n       realtime-run --script <PATH> [OPTIONS]\n       realtime-run <COMMAND>",
     after_long_help = AFTER_HELP
 )]
 pub struct Arguments {
@@ -44,6 +47,9 @@ pub struct Arguments {
     pub run: RunArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What was said to get here.
+    #[arg(skip)]
+    pub given: Given,
 }
 
 const AFTER_HELP: &str = "\
@@ -53,6 +59,7 @@ Examples:
   printf 'Hello\\nGoodbye\\n' | realtime-run --agent agents/assistant.toml --json
   realtime-run --agent agents/assistant.toml --trace stdout -m Hi | jq .span_data
   realtime-run --agent agents/assistant.toml --simulate --scenario scenarios/rome.toml -m 'Rome?'
+  realtime-run --script agents --simulate --junit report.xml     # smoke tests
   realtime-run check agents/*.toml scenarios/*.toml
 
 What goes where:
@@ -61,11 +68,13 @@ What goes where:
 
 Exit codes:
   0    it worked
-  1    a client deviated from the recording that was replayed
-  2    the command line or an agent file is wrong
+  1    an expectation of a script was not met, or a client deviated from the recording that was
+       replayed
+  2    the command line, an agent file or a script is wrong
   3    the connection, the server or a turn failed, or with --trace-strict the trace did not arrive
   4    time ran out (--timeout, --turn-timeout)
   130  a signal ended it
+  Of several scripts the worst counts: 1 before 3 before 4.
 
 Environment:
   OPENAI_API_KEY, OPENAI_BASE_URL, OPENAI_ORG_ID, OPENAI_PROJECT_ID,
@@ -82,7 +91,7 @@ Environment:
 /// What to do instead of running a session.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check agent files and scenario files, and tell every mistake in them
+    /// Check agent files, scenario files and script files, and tell every mistake in them
     Check(CheckArgs),
     /// Print the JSON Schema of a kind of file, by which editors complete and check them
     Schema(SchemaArgs),
@@ -106,13 +115,17 @@ pub struct SchemaArgs {
     pub kind: FileKind,
 }
 
-/// The kinds of files that people write.
+/// The kinds of files that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FileKind {
     /// Agents, and what they share
     Agent,
     /// What a simulated server says and does wrong
     Scenario,
+    /// Smoke tests: a conversation, and what is expected of it
+    Script,
+    /// What --report FILE.json writes
+    Report,
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +192,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub voice: VoiceArgs,
     #[command(flatten)]
+    pub script: ScriptArgs,
+    #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
     pub replay: ReplayArgs,
@@ -197,8 +212,8 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Agent")]
 pub struct AgentArgs {
-    /// The agent file
-    #[arg(long = "agent", value_name = "FILE", required = true)]
+    /// The agent file; with --script, instead of those that the scripts name
+    #[arg(long = "agent", value_name = "FILE", required_unless_present = "script")]
     pub file: Option<PathBuf>,
     /// The agent that starts, instead of the file's own choice
     #[arg(long, value_name = "NAME")]
@@ -233,7 +248,7 @@ pub struct TurnArgs {
     /// What becomes of calls that need approval
     #[arg(long, value_name = "ANSWER", default_value = "ask")]
     pub approve: Approve,
-    /// How long the whole run may take, as 30s, 2m or 500ms [default: no limit]
+    /// How long the whole run may take, as 30s, 2m or 500ms; with --script, each run [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
     /// How long one turn may take
@@ -391,7 +406,11 @@ impl Arguments {
                 return Err(command.error(ErrorKind::ArgumentConflict, message));
             }
         }
-        Self::from_arg_matches(&matches)
+        let given = Given::of(&command, &matches);
+        Ok(Self {
+            given,
+            ..Self::from_arg_matches(&matches)?
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use realtime_run::simulator::Speed;
 
 /// What a run writes down.
@@ -17,15 +17,15 @@ pub struct RecordArgs {
 
 /// A recording instead of a simulated model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Recordings")]
+#[command(next_help_heading = "Recordings", group = ArgGroup::new("replayed").multiple(true))]
 pub struct ReplayArgs {
     /// Play the server's side of a recording, and tell where a client deviates from the other side
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "replayed")]
     pub replay: Option<PathBuf>,
     /// With --replay: go on when events of the recorded types have come, whatever else comes and whatever they say
-    #[arg(long, requires = "replay")]
+    #[arg(long, requires = "replayed")]
     pub lenient: bool,
     /// With --replay: how much faster than recorded, such as 2 or 0.5; `max` is without waits
-    #[arg(long, value_name = "N", requires = "replay", default_value = "1")]
+    #[arg(long, value_name = "N", requires = "replayed", default_value = "1")]
     pub speed: Speed,
 }

@@ -5,30 +5,27 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use realtime_run::Secret;
 use realtime_run::agent::{AgentFile, Agents};
 use realtime_run::protocol::AudioFormat;
 use realtime_run::session::Session;
-use realtime_run::simulator::{Options, Simulator};
-use realtime_run::transport::{Endpoint, EndpointOptions};
+use realtime_run::trace::JsonMap;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::cli::approver::Approver;
-use crate::cli::args::{FormatArgs, RunArgs, ServerArgs};
+use crate::cli::args::{FormatArgs, RunArgs};
 use crate::cli::conversation::{Conversation, Limits, Voice, run_timeout};
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::overrides;
-use crate::cli::pairs;
 use crate::cli::printer::Printer;
 use crate::cli::prompt::Prompt;
 use crate::cli::record::Recording;
 use crate::cli::render::{LastEvent, Renderer, Text};
 use crate::cli::replay::Replaying;
+use crate::cli::server::{OpenServer, Server};
 use crate::cli::signals::Signals;
-use crate::cli::simulator;
-use crate::cli::trace::{RunTrace, Targets};
+use crate::cli::trace::{Destinations, RunTrace, Targets};
 use crate::cli::turns::Turns;
 use crate::cli::voice::{AudioOut, Cue, Cues, Ear, Stdout, TurnEnding};
 
@@ -50,8 +47,11 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     );
     let cues = Cue::all(&args.voice, formats.0)?;
     let replaying = Replaying::load(&args.replay, printer)?;
-    let server = Server::choose(args, replaying.as_ref())?;
-    let key = trace_key(&args.server, &server);
+    let mut server = Server::choose(args)?;
+    if let (Server::Simulated(options), Some(replaying)) = (&mut server, &replaying) {
+        options.replay = Some(replaying.replay());
+    }
+    let key = server.trace_key(&args.server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
     let printer = if targets.has_stdout() || args.voice.raw_audio_out() {
         printer.clone().with_words_on_stderr()
@@ -64,7 +64,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     };
     let audio_out = AudioOut::start(&args.voice, formats, stdout, &printer)?;
     let recording = Recording::start(&args.record, &args.replay)?;
-    let trace = RunTrace::start(&targets, args, &file.tracing, key, &printer)?;
+    let destinations = Destinations::open(&targets, args, key, &printer)?;
+    let trace = RunTrace::start(&destinations, &args.trace, &file.tracing, JsonMap::new());
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -101,74 +102,28 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     });
     if !args.format.json {
         trace.show(&printer);
+        destinations.hint(&args.keep, &printer);
     }
     let status = audio_out.map_or(status, |out| out.finish(status, &printer));
     if let Some(recording) = recording {
         recording.finish(&printer);
     }
     let status = replaying.map_or(status, |replaying| replaying.finish(status, &printer));
-    let deliveries = trace.finish(&mut signals);
+    let deliveries = destinations.finish(trace.trace.id(), &mut signals);
     if !args.format.json {
         deliveries.show(&printer);
     }
     deliveries.warn(&printer);
     last_event.print(&deliveries, &printer);
-    let undelivered = args.trace.trace_strict && !deliveries.are_complete();
-    Ok(match status {
-        ExitStatus::Success if undelivered => ExitStatus::Failure,
-        status => status,
-    })
+    if args.trace.trace_strict && !deliveries.are_complete() {
+        return Ok(status.or(ExitStatus::Failure));
+    }
+    Ok(status)
 }
 
 fn listen(runtime: &Runtime) -> Result<Signals, Failure> {
     let _in_runtime = runtime.enter();
     Signals::listen().map_err(Failure::broken)
-}
-
-/// The other side of the session.
-enum Server {
-    /// A simulator that the program starts itself.
-    Simulated(Box<Options>),
-    /// A server that is there already.
-    At(Endpoint),
-}
-
-impl Server {
-    fn choose(args: &RunArgs, replaying: Option<&Replaying>) -> Result<Self, Failure> {
-        let simulated = &args.simulator;
-        let args = &args.server;
-        if args.simulate {
-            return Ok(Self::Simulated(Box::new(Options {
-                replay: replaying.map(Replaying::replay),
-                ..simulator::options(simulated)?
-            })));
-        }
-        if let Some(flag) = simulated.given() {
-            let message = format!("`{flag}` is for a simulated server: add `--simulate`");
-            return Err(Failure::usage(anyhow!(message)));
-        }
-        if replaying.is_some() {
-            let message = "`--replay` is for a simulated server: add `--simulate`";
-            return Err(Failure::usage(anyhow!(message)));
-        }
-        let headers: anyhow::Result<_> = args.header.iter().map(|header| pairs::header(header)).collect();
-        let options = EndpointOptions {
-            url: args.url.clone(),
-            api_key_env: args.api_key_env.clone(),
-            headers: headers.map_err(Failure::usage)?,
-        };
-        let endpoint = Endpoint::resolve(options, |name| env::var(name).ok())?;
-        Ok(Self::At(endpoint))
-    }
-}
-
-/// The key that traces go to OpenAI with: the session's own if that is at OpenAI, else OPENAI_API_KEY.
-fn trace_key(args: &ServerArgs, server: &Server) -> Option<Secret> {
-    let at_openai = matches!(server, Server::At(endpoint) if endpoint.is_openai());
-    let variable = args.api_key_env.as_deref().filter(|_| at_openai);
-    env::var(variable.unwrap_or("OPENAI_API_KEY"))
-        .ok()
-        .and_then(Secret::new)
 }
 
 /// What a session needs beside its agents and its server.
@@ -196,49 +151,30 @@ impl Run<'_> {
         server: Server,
         signals: &mut Signals,
     ) -> Result<ExitStatus, Failure> {
-        let (simulator, endpoint) = match server {
-            Server::At(endpoint) => (None, endpoint),
-            Server::Simulated(options) => {
-                let simulator = Simulator::bind_with(("127.0.0.1", 0), *options)
-                    .await
-                    .context("the simulator cannot listen on a port of this machine")
-                    .map_err(Failure::broken)?;
-                let endpoint = Endpoint::new(&simulator.url())?;
-                (Some(simulator), endpoint)
-            }
-        };
-        let status = self
-            .conversation(agents, endpoint, simulator.is_some(), signals)
-            .await;
-        if let Some(simulator) = simulator {
-            simulator.shutdown().await;
-        }
+        let server = server.open().await?;
+        let status = self.conversation(agents, &server, signals).await;
+        server.close().await;
         status
     }
 
     async fn conversation(
         mut self,
         agents: Agents,
-        endpoint: Endpoint,
-        simulated: bool,
+        server: &OpenServer,
         signals: &mut Signals,
     ) -> Result<ExitStatus, Failure> {
         let FormatArgs { json, raw } = self.args.format;
-        let server = if simulated {
-            "simulated".to_owned()
-        } else {
-            format!("at {}", endpoint.host())
-        };
         let renderer = if json {
             Renderer::Json(self.last_event.clone())
         } else {
-            Renderer::Text(Text::new(server, self.destinations.clone()))
+            Renderer::Text(Text::new(server.name(), self.destinations.clone()))
         };
         let detection = agents.settings.config.audio.input.turn_detection.clone();
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
-        let endpoint_host = endpoint.host();
-        let mut session = Session::builder(agents).endpoint(endpoint).raw_events(raw);
+        let mut session = Session::builder(agents)
+            .endpoint(server.endpoint.clone())
+            .raw_events(raw);
         if !self.traced {
             session = session.without_tracing();
         }
@@ -246,7 +182,11 @@ impl Run<'_> {
             session = session.record(recording.recorder.clone());
         }
         let opening = Instant::now();
-        tracing::info!(host = endpoint_host, trace = self.destinations, "a session opens");
+        tracing::info!(
+            host = server.endpoint.host(),
+            trace = self.destinations,
+            "a session opens"
+        );
         let session = tokio::select! {
             biased;
             _ = signals.next() => return Ok(ExitStatus::Interrupted),

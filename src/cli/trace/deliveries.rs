@@ -44,18 +44,15 @@ impl Deliveries {
         }
     }
 
-    /// From the reports of processors that send without a store; that of the memory is left out.
+    /// From the reports of processors that send without a store.
     pub fn direct(trace_id: Option<TraceId>, reports: Vec<ShutdownReport>) -> Self {
         let lane = |own| LaneReport {
             own,
             ..LaneReport::default()
         };
-        let sent = reports
-            .into_iter()
-            .filter(|report| report.destination != "memory");
         Self {
             trace_id,
-            lanes: sent.map(lane).collect(),
+            lanes: reports.into_iter().map(lane).collect(),
             trouble: None,
             removed: Removed::default(),
         }

@@ -9,13 +9,11 @@ mod files;
 mod input;
 mod keeper;
 mod output;
-mod playout;
 mod source;
 mod timeline;
-mod turn;
 
 pub use input::{NotSent, Sender};
 pub use output::{AudioOut, Ear, Stdout};
-pub use playout::Playout;
+pub use realtime_run::session::playout::{self, Playout};
+pub use realtime_run::session::spoken::{Next, SpokenTurn, TurnEnding};
 pub use source::{Cue, Cues, Source};
-pub use turn::{Next, SpokenTurn, TurnEnding};

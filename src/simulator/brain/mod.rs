@@ -8,7 +8,7 @@ mod reply;
 mod turn;
 
 pub use auto::AutoBrain;
-pub use llm::{Llm, LlmError};
+pub use llm::Llm;
 pub use reply::{Pen, Reply};
 pub(super) use turn::{Last, Turn};
 

@@ -71,7 +71,7 @@ impl<'a> Connection<'a> {
             options,
             waiting: None,
             is_flushing: false,
-            give_up: now,
+            give_up: now + options.limits.write_timeout,
         }
     }
 

@@ -20,6 +20,7 @@ use super::schema::{
 pub(super) struct Program {
     pub otherwise: Otherwise,
     pub in_order: bool,
+    pub seed: Option<u32>,
     pub transcripts: Vec<Result<String, ApiError>>,
     pub steps: Vec<Step>,
     pub faults: Faults,
@@ -29,6 +30,7 @@ pub(super) struct Program {
 #[derive(Debug)]
 pub(super) struct Step {
     pub when: When,
+    pub chance: Option<f64>,
     pub repeat: bool,
     pub then: Vec<Action>,
 }
@@ -73,6 +75,7 @@ impl Program {
         Ok(Self {
             otherwise: content.otherwise,
             in_order: content.in_order,
+            seed: content.seed,
             transcripts: content.transcripts.into_iter().map(transcript).collect(),
             steps: steps?,
             refuse: refusal(content.faults.refuse.as_deref())?,
@@ -100,6 +103,7 @@ impl Step {
                 Some(WhenEntry::Happens(_)) => When::SessionUpdate,
                 Some(WhenEntry::Answers(section)) => when(section)?,
             },
+            chance: section.chance,
             repeat: section.repeat,
             then,
         })

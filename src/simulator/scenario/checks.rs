@@ -1,9 +1,7 @@
 //! The sense of a scenario file: that each step does something, and nothing that cannot be done. All checks pass over
 //! what is of the wrong shape; that is told elsewhere.
 
-use regex::Regex;
-
-use crate::file::{Content, Diagnostic, Node, quoted};
+use crate::file::{Content, Diagnostic, Node, check_pattern, quoted};
 use crate::simulator::opening::OpeningRefusal;
 
 /// The keys of which an action has one: what happens.
@@ -33,11 +31,11 @@ const UNSENDABLE: [&str; 4] = ["1004", "1005", "1006", "1015"];
 /// The most bytes of a close reason (RFC 6455, section 5.5).
 const LONGEST_REASON: usize = 123;
 
-/// All that is wrong with the sense of the file `root`.
-pub(super) fn check(root: &Node) -> Vec<Diagnostic> {
+/// All that is wrong with the sense of the file `root`, which was written as `source`.
+pub(super) fn check(root: &Node, source: &str) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     for step in root.get("steps").into_iter().flat_map(Node::items) {
-        mistakes.extend(step.get("when").and_then(condition));
+        mistakes.extend(step.get("when").and_then(|when| condition(when, source)));
         if let Some(then) = step.get("then") {
             for action in then.items() {
                 mistakes.extend(self::action(action));
@@ -47,6 +45,7 @@ pub(super) fn check(root: &Node) -> Vec<Diagnostic> {
     }
     let refuse = root.get("faults").and_then(|faults| faults.get("refuse"));
     mistakes.extend(refuse.and_then(refusal));
+    mistakes.extend(root.get("seed").and_then(|seed| seeded(root, seed)));
     mistakes
 }
 
@@ -61,7 +60,7 @@ fn given<'a>(table: &'a Node, keys: &[&'static str]) -> Vec<(&'static str, &'a N
 }
 
 /// A condition has one trigger, and one that can be judged.
-fn condition(when: &Node) -> Option<Diagnostic> {
+fn condition(when: &Node, source: &str) -> Option<Diagnostic> {
     if !is_table(when) {
         return None;
     }
@@ -73,7 +72,7 @@ fn condition(when: &Node) -> Option<Diagnostic> {
             )),
         ),
         [(one, _), (other, node), ..] => Some(both(one, other, node).help("keep one of them")),
-        [("user_matches", pattern)] => bad_pattern(pattern),
+        [("user_matches", pattern)] => check_pattern(source, pattern),
         _ => None,
     }
 }
@@ -83,19 +82,6 @@ fn both(one: &str, other: &str, node: &Node) -> Diagnostic {
         node.key_span.clone(),
         format!("both `{one}` and `{other}` are given"),
     )
-}
-
-fn bad_pattern(pattern: &Node) -> Option<Diagnostic> {
-    let error = Regex::new(&pattern.text()?.value).err()?;
-    let message = "this is no valid regular expression";
-    // What is wrong is told in the last line; the others quote the pattern, which may come from the environment.
-    let why = error.to_string();
-    let why = why.lines().last().and_then(|line| line.strip_prefix("error: "));
-    let message = match why.filter(|_| !pattern.is_from_environment()) {
-        Some(why) => format!("{message}: {why}"),
-        None => message.to_owned(),
-    };
-    Some(Diagnostic::at(pattern.span.clone(), message))
 }
 
 /// An action does one thing, and one that can be done.
@@ -201,6 +187,16 @@ fn name(action: &Node) -> Option<&str> {
         Some(word) => Some(&word.value),
         None => given(action, &ACTIONS).first().map(|(name, _)| *name),
     }
+}
+
+/// A seed is for what is left to chance.
+fn seeded(root: &Node, seed: &Node) -> Option<Diagnostic> {
+    let steps = root.get("steps").map_or(&[][..], Node::items);
+    let is_needed = steps.iter().any(|step| step.get("chance").is_some());
+    (!is_needed).then(|| {
+        Diagnostic::at(seed.key_span.clone(), "nothing here is left to chance")
+            .help("give a step a `chance`, or leave `seed` out")
+    })
 }
 
 fn refusal(refuse: &Node) -> Option<Diagnostic> {

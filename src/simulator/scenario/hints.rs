@@ -21,6 +21,9 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
             "put it under `[faults]`"
         }
         ([], "step") => "did you mean `[[steps]]`?",
+        ([], "chance") => "it belongs to a step: put it under `[[steps]]`",
+        (["steps", _], "seed") => "put it at the top of the file",
+        (["steps", _], "probability") => "did you mean `chance`?",
         _ => return None,
     };
     Some(text)
@@ -30,6 +33,7 @@ pub(super) fn unknown_key(pointer: &str, key: &str) -> Option<&'static str> {
 pub(super) fn example(pointer: &str) -> Option<&'static str> {
     let text = match steps(pointer).as_slice() {
         ["steps"] | ["steps", _] => "write `[[steps]]`, with `then = [{ say = \"…\" }]` below it",
+        ["steps", _, "chance"] => "write `chance = 0.7` for seven times out of ten",
         ["steps", _, "when"] => "write `when = { user_says = \"…\" }`, or `when = \"session_update\"`",
         ["steps", _, "when", "tool_output"] => {
             "write the name of the function: `tool_output = \"get_weather\"`"

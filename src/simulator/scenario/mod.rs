@@ -2,9 +2,10 @@
 //!
 //! In: TOML. Out: a [`Scenario`], or [`Diagnostics`] with every mistake. The text becomes a tree; its shape is held
 //! against a schema (`schema`, `hints`), its sense is checked (`checks`), and steps are made of it (`build`), which a
-//! brain of its own takes (`steps`).
+//! brain of its own takes (`steps`), as far as `chance` lets it.
 
 mod build;
+mod chance;
 mod checks;
 mod hints;
 mod schema;
@@ -19,13 +20,18 @@ use serde_json::Value;
 use crate::file::{self, Diagnostic, Diagnostics, Environment, Form, Hints, Node};
 
 use self::build::Program;
+use self::chance::Chances;
 use self::schema::ScenarioContent;
 use self::steps::ScenarioBrain;
 use super::Options;
 
 /// What a scenario file holds.
 #[derive(Debug, Clone)]
-pub struct Scenario(Arc<Program>);
+pub struct Scenario {
+    program: Arc<Program>,
+    /// Which time it is that it is played.
+    round: u64,
+}
 
 impl Scenario {
     /// Reads the scenario file at `path`, with values from the environment of this process.
@@ -50,6 +56,14 @@ impl Scenario {
         }
     }
 
+    /// The scenario as it goes the time of this number, where several simulators follow it, one each time: what its seed
+    /// leaves to chance goes another way each time, but for each number the same way.
+    #[must_use]
+    pub fn round(mut self, number: u64) -> Self {
+        self.round = number;
+        self
+    }
+
     /// The JSON Schema of scenario files, by which editors complete and check them.
     pub fn schema() -> Value {
         file::json_schema::<ScenarioContent>()
@@ -60,10 +74,11 @@ impl Options {
     /// These options with a server that follows a scenario.
     #[must_use]
     pub fn with_scenario(mut self, scenario: &Scenario) -> Self {
-        let program = Arc::clone(&scenario.0);
+        let program = Arc::clone(&scenario.program);
+        let chances = Chances::new(program.seed, scenario.round);
         self.faults = program.faults.clone();
         self.refuse = program.refuse.or(self.refuse);
-        self.brain = Arc::new(move || Box::new(ScenarioBrain::new(Arc::clone(&program))));
+        self.brain = Arc::new(move || Box::new(ScenarioBrain::new(Arc::clone(&program), chances.next())));
         self
     }
 }
@@ -72,7 +87,7 @@ impl Options {
 fn read(text: &str, environment: &Environment<'_>, mistakes: &mut Vec<Diagnostic>) -> Option<Scenario> {
     let root = Node::parse(text, environment, mistakes)?;
     mistakes.extend(file::check_shape(&FORM, &root));
-    mistakes.extend(checks::check(&root));
+    mistakes.extend(checks::check(&root, text));
     if !mistakes.is_empty() {
         return None;
     }
@@ -82,7 +97,10 @@ fn read(text: &str, environment: &Environment<'_>, mistakes: &mut Vec<Diagnostic
     if program.is_none() {
         mistakes.push(Diagnostic::overlooked());
     }
-    program.map(|program| Scenario(Arc::new(program)))
+    program.map(|program| Scenario {
+        program: Arc::new(program),
+        round: 0,
+    })
 }
 
 static FORM: LazyLock<Result<Form, String>> = LazyLock::new(|| {

@@ -15,6 +15,9 @@ pub(super) struct ScenarioContent {
     /// Whether the steps are taken in their order: then only the next one can fit. If absent, the first that fits is taken.
     #[serde(default)]
     pub in_order: bool,
+    /// What chance goes by: with the same seed, the first session, the second and so on go the same way each time. Each
+    /// goes its own way each time, if absent.
+    pub seed: Option<u32>,
     /// What is made out of the user's speech: one entry for each time the user speaks.
     #[serde(default)]
     pub transcripts: Vec<TranscriptEntry>,
@@ -57,6 +60,10 @@ pub(super) struct TranscriptFailure {
 pub(super) struct StepSection {
     /// When it fits; whenever the model is to answer, if absent.
     pub when: Option<WhenEntry>,
+    /// How likely it is taken when it fits, from 0 (never) to 1 (always, as if absent). If it is not, the next one that
+    /// fits may be.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub chance: Option<f64>,
     /// Whether it is taken as often as it fits, instead of once.
     #[serde(default)]
     pub repeat: bool,

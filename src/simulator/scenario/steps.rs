@@ -13,6 +13,7 @@ use crate::simulator::transcriber::Speech;
 use crate::simulator::{id, words};
 
 use super::build::{Action, Program, When};
+use super::chance::Chance;
 use super::schema::Otherwise;
 
 /// A brain that follows a scenario.
@@ -22,38 +23,50 @@ pub(super) struct ScenarioBrain {
     taken: Vec<bool>,
     /// How often the user has spoken.
     heard: usize,
+    chance: Chance,
 }
 
 impl ScenarioBrain {
-    pub fn new(program: Arc<Program>) -> Self {
+    pub fn new(program: Arc<Program>, chance: Chance) -> Self {
         Self {
             taken: vec![false; program.steps.len()],
             program,
             heard: 0,
+            chance,
         }
     }
 
     /// Takes the step that fits, if one does.
     fn take(&mut self, fits: impl Fn(&When) -> bool) -> Option<Reply> {
-        let steps = self.program.steps.iter().enumerate();
-        let mut left = steps.filter(|(n, _)| !self.taken[*n]);
-        let (n, step) = if self.program.in_order {
-            // What repeats is left behind when it no longer fits.
-            let mut next = left.skip_while(|(_, step)| step.repeat && !fits(&step.when));
-            next.next().filter(|(_, step)| fits(&step.when))
-        } else {
-            left.find(|(_, step)| fits(&step.when))
-        }?;
+        let n = self.choose(fits)?;
         if self.program.in_order {
             self.taken[..n].fill(true);
         }
-        self.taken[n] = !step.repeat;
+        self.taken[n] = !self.program.steps.get(n)?.repeat;
         let program = Arc::clone(&self.program);
         Some(Reply::written(move |pen| async move {
             for action in program.steps.get(n).into_iter().flat_map(|step| &step.then) {
                 action.perform(&pen).await;
             }
         }))
+    }
+
+    /// The number of the step that fits and is to be taken.
+    fn choose(&mut self, fits: impl Fn(&When) -> bool) -> Option<usize> {
+        for (n, step) in self.program.steps.iter().enumerate() {
+            if self.taken[n] {
+                continue;
+            }
+            let fits = fits(&step.when);
+            if fits && step.chance.is_none_or(|likely| self.chance.happens(likely)) {
+                return Some(n);
+            }
+            // What repeats is left behind when it no longer fits, and so is what chance passes over.
+            if self.program.in_order && !step.repeat && !fits {
+                return None;
+            }
+        }
+        None
     }
 }
 

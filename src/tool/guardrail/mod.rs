@@ -25,7 +25,7 @@ pub use asking::AskingGuardrail;
 pub use function::FunctionGuardrail;
 pub use managed::{ManagedGuardrail, OnTrip};
 pub use of_tool::ToolGuardrails;
-pub use pattern::{InvalidPattern, PatternGuardrail};
+pub use pattern::PatternGuardrail;
 
 /// Something that looks at what a model says, or at a call of a tool, and may object.
 pub trait Guardrail: Send + Sync + 'static {

@@ -1,8 +1,7 @@
-use std::ops::Range;
-
 use regex::Regex;
 
 use super::{Guardrail, GuardrailCheck, GuardrailFuture, Subject, Verdict};
+use crate::file::{self, InvalidPattern};
 
 /// A guardrail that objects to whatever a regular expression is found in: in what an agent says, in the arguments of
 /// a call as compact JSON, in a tool's answer.
@@ -14,15 +13,6 @@ pub struct PatternGuardrail {
     pattern: Regex,
 }
 
-/// What is wrong with a regular expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct InvalidPattern {
-    message: String,
-    /// The bytes of the expression that are wrong, where that is known.
-    pub(crate) range: Option<Range<usize>>,
-}
-
 impl PatternGuardrail {
     /// A guardrail that looks for `pattern`, in the syntax of the crate `regex`: Perl's, without look-around and
     /// back-references.
@@ -31,20 +21,9 @@ impl PatternGuardrail {
     /// When that is no regular expression, or one of unreasonable size.
     pub fn new(name: impl Into<String>, pattern: &str) -> Result<Self, InvalidPattern> {
         let name = name.into();
-        let pattern = Regex::new(pattern).map_err(|error| explain(pattern, &error))?;
+        let pattern = file::pattern(pattern)?;
         Ok(Self { name, pattern })
     }
-}
-
-/// The crate `regex` tells the place of a mistake only in a drawing; its parser tells it in numbers.
-fn explain(pattern: &str, error: &regex::Error) -> InvalidPattern {
-    let (message, span) = match regex_syntax::parse(pattern) {
-        Err(regex_syntax::Error::Parse(error)) => (error.kind().to_string(), Some(*error.span())),
-        Err(regex_syntax::Error::Translate(error)) => (error.kind().to_string(), Some(*error.span())),
-        _ => (error.to_string(), None),
-    };
-    let range = span.map(|span| span.start.offset..span.end.offset);
-    InvalidPattern { message, range }
 }
 
 impl Guardrail for PatternGuardrail {

@@ -83,6 +83,15 @@ impl McpServer {
         Ok(self.enabled && holds()?)
     }
 
+    /// Whether agents may get a tool `name` of the server, as far as can be told without asking it.
+    pub(crate) fn could_bring(&self, name: &str) -> bool {
+        let prefixed = name
+            .strip_prefix(&self.name)
+            .and_then(|rest| rest.strip_prefix("__"));
+        let prefixed = prefixed.filter(|_| self.prefix_on_clash);
+        self.enabled && (self.offers(name) || prefixed.is_some_and(|name| self.offers(name)))
+    }
+
     /// Whether agents get the server's tool `name`.
     pub(super) fn offers(&self, name: &str) -> bool {
         let named = |list: &[String]| list.iter().any(|listed| listed == name);

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use realtime_run::trace::{Delivery, Item, RunContent, SpanData, SpanRecord, StoredRun, TraceStore};
+use indexmap::IndexMap;
+use realtime_run::trace::{Delivery, Item, RunContent, SpanData, SpanRecord, StoredRun, TraceId, TraceStore};
 use serde::Serialize;
 
 use crate::cli::args::ListArgs;
+use crate::cli::columns::columns;
 use crate::cli::duration;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::output::Stream;
@@ -28,7 +30,7 @@ pub fn list(store: &TraceStore, args: &ListArgs, printer: &Printer) -> Result<Ex
     let mut rows = Vec::new();
     for run in &runs {
         match run.read() {
-            Ok(content) => rows.push(Row::new(run, &content)),
+            Ok(content) => rows.extend(Row::of(run, &content)),
             Err(error) => printer.warning(&format!("left out {}: {error}", run.path().display()), None),
         }
     }
@@ -76,12 +78,28 @@ struct To {
 }
 
 impl Row {
-    fn new(run: &StoredRun, content: &RunContent) -> Self {
-        let spans: Vec<&SpanRecord> = content.items.iter().filter_map(span).collect();
-        let first = content.items.first().map(Item::trace);
+    /// A row for each trace of a run; one, too, if nothing of the first has got into the file.
+    fn of(run: &StoredRun, content: &RunContent) -> Vec<Self> {
+        let mut traces = IndexMap::from([(run.trace_id(), Vec::new())]);
+        for item in &content.items {
+            traces.entry(item.trace().id).or_default().push(item);
+        }
+        let rows = traces
+            .iter()
+            .map(|(id, items)| Self::new(run, content, *id, items));
+        rows.collect()
+    }
+
+    fn new(run: &StoredRun, content: &RunContent, id: TraceId, items: &[&Item]) -> Self {
+        let spans: Vec<&SpanRecord> = items.iter().copied().filter_map(span).collect();
+        let first = items.first().map(|item| item.trace());
+        let started_at = match id == run.trace_id() {
+            true => None,
+            false => spans.iter().map(|span| span.started_at).min(),
+        };
         Self {
-            trace_id: run.trace_id().to_string(),
-            started_at: run.started_at().to_string(),
+            trace_id: id.to_string(),
+            started_at: started_at.unwrap_or(run.started_at()).to_string(),
             workflow_name: first.map_or_else(String::new, |trace| trace.workflow_name.clone()),
             agents: agents(&spans),
             duration_s: whole(&spans).as_secs_f64(),
@@ -199,19 +217,5 @@ fn table(rows: &[Row]) -> Vec<String> {
         ];
         cells.insert(0, heading.map(str::to_owned));
     }
-    let width = |column: usize| {
-        let widths = cells
-            .iter()
-            .map(|row| row.get(column).map_or(0, |cell| cell.chars().count()));
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..8).map(width).collect();
-    let line = |row: &[String; 8]| {
-        let padded = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    cells.iter().map(line).collect()
+    columns(&cells)
 }

@@ -21,18 +21,21 @@ pub fn tree(args: &ShowArgs, spool: Option<&Path>, printer: &Printer) -> Result<
     match file {
         Some(path) => {
             let set = read(path, printer)?;
-            of_set(&set, path, args.trace_id.as_deref(), printer)
+            let other = "--trace-id takes another";
+            of_set(&set, path, args.trace_id.as_deref(), other, printer)
         }
         None => {
-            let run = stored_run(args, spool)?;
+            let (run, id) = stored_run(args, spool)?;
             let set = read(run.path(), printer)?;
-            of_set(&set, run.path(), Some(&run.trace_id().to_string()), printer)
+            let id = id.map(|id| id.to_string());
+            let other = "by its id, which `traces list` tells, another is taken";
+            of_set(&set, run.path(), id.as_deref(), other, printer)
         }
     }
 }
 
-/// The last run in the store, or the one whose id begins as it is said.
-fn stored_run(args: &ShowArgs, spool: Option<&Path>) -> Result<StoredRun, Failure> {
+/// The last run in the store, or the one with the trace whose id begins as it is said, and that trace.
+fn stored_run(args: &ShowArgs, spool: Option<&Path>) -> Result<(StoredRun, Option<TraceId>), Failure> {
     let store = open_store(spool)?;
     let dir = store.dir().display().to_string();
     let mut runs = store
@@ -41,7 +44,8 @@ fn stored_run(args: &ShowArgs, spool: Option<&Path>) -> Result<StoredRun, Failur
         .map_err(Failure::broken)?;
     let Some(name) = &args.trace else {
         let none = || anyhow!("no traces are kept in {dir}");
-        return runs.pop().ok_or_else(none).map_err(Failure::usage);
+        let last = runs.pop().ok_or_else(none).map_err(Failure::usage)?;
+        return Ok((last, None));
     };
     if args.trace_id.is_some() || PathBuf::from(name).components().count() > 1 {
         return Err(Failure::usage(anyhow!("there is no file {name}")));
@@ -49,11 +53,28 @@ fn stored_run(args: &ShowArgs, spool: Option<&Path>) -> Result<StoredRun, Failur
     let mut ids: Vec<_> = runs.iter().map(StoredRun::trace_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let id = one_of(&ids, name)
+    // Most runs have one trace, by which they are named: then no other file has to be read.
+    let id = match one_of(&ids, name) {
+        Err(_) => {
+            ids = runs.iter().flat_map(traces).collect();
+            one_of(&ids, name)
+        }
+        found => found,
+    };
+    let id = id
         .with_context(|| format!("`{name}` is no file and no trace in {dir}"))
         .map_err(Failure::usage)?;
-    let run = runs.into_iter().rfind(|run| run.trace_id() == id);
-    run.context("the run is gone").map_err(Failure::broken)
+    let has_it = |run: &StoredRun| run.trace_id() == id || traces(run).contains(&id);
+    let run = runs.into_iter().rfind(has_it);
+    let run = run.context("the run is gone").map_err(Failure::broken)?;
+    Ok((run, Some(id)))
+}
+
+/// The traces of a run, as far as it can be read.
+fn traces(run: &StoredRun) -> Vec<TraceId> {
+    let set = File::open(run.path()).and_then(|file| TraceSet::read(BufReader::new(file)));
+    let set = set.unwrap_or_default();
+    set.traces().map(|trace| trace.id).collect()
 }
 
 /// The traces of a file. It may be as long as it likes, and hold whatever it likes.
@@ -80,11 +101,12 @@ fn read(path: &Path, printer: &Printer) -> Result<TraceSet, Failure> {
     Ok(set)
 }
 
-/// The last trace of a file, or the one whose id begins as it is said.
+/// The last trace of a file, or the one whose id begins as it is said; `other` tells how to get at another.
 fn of_set(
     set: &TraceSet,
     path: &Path,
     prefix: Option<&str>,
+    other: &str,
     printer: &Printer,
 ) -> Result<TraceTree, Failure> {
     let path = path.display();
@@ -102,7 +124,7 @@ fn of_set(
     if prefix.is_none() && ids.len() > 1 {
         let count = ids.len();
         printer.note(&format!(
-            "{path} holds {count} traces, of which this is the last: --trace-id takes another"
+            "{path} holds {count} traces, of which this is the last: {other}"
         ));
     }
     set.tree(id).context("the trace is gone").map_err(Failure::broken)

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::{CutOff, Output};
 use super::AskError;
+use crate::chat::message_of;
 
 /// Reads the chunks of one completion.
 #[derive(Debug, Default)]
@@ -116,20 +117,6 @@ impl Chunks {
             return Some(Output::Call { name, arguments });
         }
         (!arguments.is_empty()).then_some(Output::Arguments(arguments))
-    }
-}
-
-/// What an error says, whichever of the usual shapes it has.
-pub(super) fn message_of(body: &Value) -> String {
-    let error = body.get("error").unwrap_or(body);
-    let message = error
-        .get("message")
-        .or_else(|| error.get("detail"))
-        .unwrap_or(error);
-    match message {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
     }
 }
 

@@ -11,25 +11,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use reqwest::StatusCode;
 use serde_json::Value;
-use url::Url;
 
 use crate::cause::innermost;
+use crate::chat::ChatServer;
 use crate::protocol::ApiError;
-use crate::{Secret, tls};
+use crate::{ChatServerError, Secret};
 
 use self::chunks::Chunks;
 use self::events::Events;
 use super::{Brain, Output, Pen, Prompt, Reply};
 use crate::simulator::Options;
-
-/// How long the server may take to be reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of an error's body is read, in bytes, and told, in characters.
-const ERROR_READ: usize = 64 << 10;
-const ERROR_TOLD: usize = 300;
 
 /// A language model behind an OpenAI-compatible chat-completions server.
 #[derive(Debug, Clone)]
@@ -37,22 +30,9 @@ pub struct Llm(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    client: Client,
-    url: Url,
+    server: ChatServer,
     model: String,
-    key: Option<Secret>,
     silence: Duration,
-}
-
-/// Why a language model cannot be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LlmError {
-    /// The address is none of a server.
-    #[error("`{0}` is no address of a chat-completions server; write its base, as http://127.0.0.1:11434/v1")]
-    Address(String),
-    /// Requests can't be made at all.
-    #[error("requests to a language model can't be made: {0}")]
-    Client(reqwest::Error),
 }
 
 impl Llm {
@@ -69,34 +49,10 @@ impl Llm {
         model: impl Into<String>,
         key: Option<Secret>,
         silence: Duration,
-    ) -> Result<Self, LlmError> {
-        const PATH: &str = "/chat/completions";
-        let bad = || LlmError::Address(base.to_owned());
-        let mut url = Url::parse(base).map_err(|_| bad())?;
-        let has_credentials = !url.username().is_empty() || url.password().is_some();
-        if !matches!(url.scheme(), "http" | "https") || has_credentials {
-            // What may be a password is not repeated.
-            return Err(LlmError::Address(url.scheme().to_owned() + "://…"));
-        }
-        let path = url.path().trim_end_matches('/');
-        if !path.ends_with(PATH) {
-            let path = format!("{path}{PATH}");
-            url.set_path(&path);
-        }
-        tls::choose_provider();
-        let client = Client::builder()
-            .user_agent(concat!("realtime-run/", env!("CARGO_PKG_VERSION")))
-            // A redirect could take the key elsewhere.
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(silence)
-            .build()
-            .map_err(LlmError::Client)?;
+    ) -> Result<Self, ChatServerError> {
         Ok(Self(Arc::new(Inner {
-            client,
-            url,
+            server: ChatServer::new(base, key, silence)?,
             model: model.into(),
-            key,
             silence,
         })))
     }
@@ -126,10 +82,14 @@ impl Brain for Llm {
 impl Inner {
     /// Asks the model, and writes what it answers.
     async fn ask(&self, body: &Value, pen: &Pen) -> Result<(), AskError> {
-        let response = self.request(body).send().await;
-        let mut response = response.map_err(|error| self.lost(error))?;
-        if !response.status().is_success() {
-            return Err(self.refused(response).await);
+        let request = self.server.request(body).header("accept", "text/event-stream");
+        let mut response = request.send().await.map_err(|error| self.lost(error))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(AskError::Refused(
+                Some(status),
+                self.server.refusal(response).await,
+            ));
         }
         let (mut events, mut chunks) = (Events::default(), Chunks::default());
         while let Some(bytes) = response.chunk().await.map_err(|error| self.lost(error))? {
@@ -146,18 +106,6 @@ impl Inner {
         Ok(())
     }
 
-    fn request(&self, body: &Value) -> RequestBuilder {
-        let request = self.client.post(self.url.clone());
-        let request = match &self.key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        };
-        request
-            .header("content-type", "application/json")
-            .header("accept", "text/event-stream")
-            .body(body.to_string())
-    }
-
     /// The server cannot be reached, or was lost.
     fn lost(&self, error: reqwest::Error) -> AskError {
         if error.is_timeout() && !error.is_connect() {
@@ -166,31 +114,10 @@ impl Inner {
         AskError::Lost(innermost(&error.without_url()))
     }
 
-    /// What the server says in place of an answer.
-    async fn refused(&self, mut response: Response) -> AskError {
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Ok(Some(bytes)) = response.chunk().await
-            && body.len() < ERROR_READ
-        {
-            body.extend_from_slice(&bytes);
-        }
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        self.scrubbed(AskError::Refused(Some(status), chunks::message_of(&value)))
-    }
-
-    /// An error of the server, without the key that it may repeat.
+    /// An error of the server, as it may be told.
     fn scrubbed(&self, error: AskError) -> AskError {
-        let scrub = |text: String| {
-            let text = match &self.key {
-                Some(key) => text.replace(key.expose(), "***"),
-                None => text,
-            };
-            text.trim().chars().take(ERROR_TOLD).collect()
-        };
         match error {
-            AskError::Refused(status, message) => AskError::Refused(status, scrub(message)),
+            AskError::Refused(status, message) => AskError::Refused(status, self.server.told(message)),
             other => other,
         }
     }

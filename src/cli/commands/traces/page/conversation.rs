@@ -6,7 +6,8 @@ use realtime_run::trace::{SpanData, SpanRecord, TraceTree};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::data::{Agents, Clock};
+use super::data::Agents;
+use crate::cli::page::Clock;
 
 /// Something that was said or done.
 #[derive(Debug, Serialize)]

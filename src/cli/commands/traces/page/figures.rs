@@ -5,7 +5,8 @@ use realtime_run::trace::{SpanData, TraceTree};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::data::{Agents, Clock};
+use super::data::Agents;
+use crate::cli::page::Clock;
 
 /// A turn of the user, and how long it waited. Times are in microseconds.
 #[derive(Debug, Serialize)]

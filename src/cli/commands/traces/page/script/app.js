@@ -1,32 +1,8 @@
 /** Puts the parts of the page together. */
 function start(data) {
-  const spans = new Spans(data.spans);
-  let opened = 0;
-
-  const select = (index) => {
-    opened = index;
-    waterfall.select(index);
-    conversation.select(index);
-    if (details.isOpen) details.show(index);
-  };
-  const open = ({ focus = true } = {}) => {
-    if (!data.spans.length) return;
-    details.show(opened);
-    waterfall.select(opened);
-    if (focus) details.focus();
-  };
-  const close = () => {
-    details.hide();
-    byId('grid').focus();
-  };
-  const go = (index) => {
-    select(index);
-    open({ focus: false });
-  };
-
-  const details = new Details(data, close);
+  const trace = new Trace(data, (span) => conversation.select(span));
+  const go = (span) => trace.go(span);
   const conversation = new Conversation(data.conversation, go);
-  const waterfall = new Waterfall(spans, data.length, { select, open, close });
   showTurns(data.turns, go);
   showUsage(data.usage);
   showHead(data);

@@ -17,7 +17,7 @@ class Conversation {
       if (!this.#places.has(span)) this.#places.set(span, place);
     }
     const make = (entry) =>
-      element('li', { class: entry.kind }, element('button', { type: 'button', 'data-span': entry.span }, ...parts(entry)));
+      element('li', { class: entry.kind }, element('button', { type: 'button', class: 'entry', 'data-span': entry.span }, ...parts(entry)));
     this.list = new LongList(list, list, entries, make);
     if (!entries.length) list.append(element('li', { class: 'none' }, 'No words are in this trace.'));
   }

@@ -1,19 +1,3 @@
-/** A row of a table; cells that are numbers stay in one line. */
-function tableRow(tag, values) {
-  const cell = (value) =>
-    typeof value === 'number' ? element(tag, { class: 'number' }, count(value)) : element(tag, {}, value);
-  return element('tr', {}, ...values.map(cell));
-}
-
-/** A table whose rows are made of items as they are scrolled to. */
-function showTable(place, heads, items, row) {
-  const body = element('tbody');
-  place.append(element('table', {}, element('thead', {}, tableRow('th', heads)), body));
-  new LongList(body, place, items, (item, index) => tableRow('td', row(item, index)));
-}
-
-const nothing = (words) => element('p', { class: 'none' }, words);
-
 /** How long each turn of the user waited. */
 function showTurns(turns, open) {
   if (!turns.length) return byId('turns').append(nothing('No turn of the user is in this trace.'));

@@ -1,0 +1,234 @@
+//! What came of smoke tests: of all scripts, each as often as it was played.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use realtime_run::protocol::Usage;
+use realtime_run::script::{Outcome, Verdict};
+use realtime_run::trace::{Timestamp, TraceTree};
+
+/// Attempts of a script that went wrong whose traces are kept, at the most.
+const WRONG_TRACES: usize = 8;
+
+/// What came of all scripts.
+#[derive(Debug)]
+pub struct Results {
+    /// When the first one began.
+    pub started_at: Timestamp,
+    /// How long all of them took together.
+    pub duration: Duration,
+    /// Whether a signal ended it before all was done.
+    pub is_interrupted: bool,
+    /// In the order in which they were asked for.
+    pub scripts: Vec<ScriptResult>,
+}
+
+/// What came of one script.
+#[derive(Debug)]
+pub struct ScriptResult {
+    /// What people know it by.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// The agent file that it was played with.
+    pub agent: PathBuf,
+    /// How often it was to be played.
+    pub planned: usize,
+    /// The share of runs that have to pass, from 0 to 1.
+    pub min_pass_rate: f64,
+    /// The runs that came to their end, by their numbers.
+    pub runs: Vec<Run>,
+    /// The command that runs this script again, by itself.
+    pub rerun: String,
+}
+
+/// One of the times that a script was played; more than one attempt if the first did not pass.
+#[derive(Debug)]
+pub struct Run {
+    /// From 1 up to how often the script was to be played.
+    pub number: usize,
+    /// All attempts in their order, at least one; the last one counts.
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt to play a script.
+#[derive(Debug)]
+pub struct Attempt {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Its trace, if there is one and something wants to show it.
+    pub tree: Option<TraceTree>,
+}
+
+/// How a script, or a run of it, stands in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// All that was expected came, at once.
+    Passed,
+    /// All that was expected came, but not each time.
+    Flaky,
+    /// Something that was expected did not come.
+    Failed,
+    /// A session could not be opened, or it broke.
+    Broken,
+    /// Time ran out.
+    TimedOut,
+    /// It did not come to that.
+    NotRun,
+}
+
+impl Standing {
+    /// Its name for programs and people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Flaky => "flaky",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+            Self::TimedOut => "timed_out",
+            Self::NotRun => "not_run",
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Passed | Self::Flaky)
+    }
+}
+
+impl From<&Verdict> for Standing {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => Self::Passed,
+            Verdict::Failed => Self::Failed,
+            Verdict::Broken { .. } => Self::Broken,
+            Verdict::TimedOut { .. } => Self::TimedOut,
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether all that was expected came.
+    pub fn has_passed(&self) -> bool {
+        self.outcome.verdict == Verdict::Passed
+    }
+}
+
+impl Run {
+    /// How it stands: as its last attempt, but flaky if that passed and one before did not.
+    pub fn standing(&self) -> Standing {
+        match self
+            .attempts
+            .last()
+            .map(|last| Standing::from(&last.outcome.verdict))
+        {
+            None => Standing::NotRun,
+            Some(Standing::Passed) if self.attempts.len() > 1 => Standing::Flaky,
+            Some(standing) => standing,
+        }
+    }
+}
+
+impl ScriptResult {
+    /// How it stands: by the share of its runs that passed. If that is too small, by the worst of them.
+    pub fn standing(&self) -> Standing {
+        let standings = || self.runs.iter().map(Run::standing);
+        if !self.can_pass() {
+            let worst = [Standing::Failed, Standing::Broken, Standing::TimedOut];
+            let is_there = |bad: &Standing| standings().any(|standing| standing == *bad);
+            return worst.into_iter().find(is_there).unwrap_or(Standing::NotRun);
+        }
+        if self.runs.len() < self.planned {
+            Standing::NotRun
+        } else if standings().all(|standing| standing == Standing::Passed) {
+            Standing::Passed
+        } else {
+            Standing::Flaky
+        }
+    }
+
+    /// The share of its runs that passed, from 0 to 1; `None` if there was none.
+    pub fn pass_rate(&self) -> Option<f64> {
+        (!self.runs.is_empty()).then(|| self.passed() as f64 / self.runs.len() as f64)
+    }
+
+    /// How many of its runs passed, at once or not.
+    pub fn passed(&self) -> usize {
+        self.runs.iter().filter(|run| run.standing().is_good()).count()
+    }
+
+    /// Whether enough of its runs would pass if all that are left did.
+    pub fn can_pass(&self) -> bool {
+        let lost = self.runs.len() - self.passed();
+        self.planned - lost >= self.needed()
+    }
+
+    /// How many of its runs have to pass.
+    fn needed(&self) -> usize {
+        // 0.55 of 20 are 11, though their product is a little more.
+        (self.min_pass_rate * self.planned as f64 - 1e-9).ceil() as usize
+    }
+
+    /// Whether the trace of another attempt is worth keeping for a report: of the first that passes, and of the first
+    /// that do not.
+    pub fn wants_trace_of(&self, attempt: &Attempt) -> bool {
+        let passed = attempt.has_passed();
+        let most = if passed { 1 } else { WRONG_TRACES };
+        let alike = self.attempts().filter(|other| other.has_passed() == passed);
+        alike.take(most).count() < most
+    }
+
+    /// Every attempt of every run.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.runs.iter().flat_map(|run| &run.attempts)
+    }
+
+    /// How long users waited for the first word of each answer.
+    pub fn first_words(&self) -> Vec<Duration> {
+        let turns = self.attempts().flat_map(|attempt| &attempt.outcome.turns);
+        turns.filter_map(|turn| turn.first_word).collect()
+    }
+
+    /// How long users waited for the first sound of each answer.
+    pub fn first_sounds(&self) -> Vec<Duration> {
+        let turns = self.attempts().flat_map(|attempt| &attempt.outcome.turns);
+        turns.filter_map(|turn| turn.first_sound).collect()
+    }
+
+    /// Tokens of all its attempts.
+    pub fn usage(&self) -> Usage {
+        let mut sum = Usage::default();
+        self.attempts()
+            .for_each(|attempt| sum.add(&attempt.outcome.usage));
+        sum
+    }
+}
+
+impl Results {
+    /// How many scripts stand so.
+    pub fn count(&self, standing: Standing) -> usize {
+        let alike = |script: &&ScriptResult| script.standing() == standing;
+        self.scripts.iter().filter(alike).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_run::script::Met;
+
+    use super::*;
+    use crate::cli::smoke::report::samples::{attempt, script};
+
+    #[test]
+    fn the_traces_of_the_first_that_passed_and_of_some_that_did_not_are_kept() {
+        let passed = || attempt(Verdict::Passed, vec![Met::Yes], None);
+        let failed = || attempt(Verdict::Failed, vec![Met::Untold], None);
+        let mut played = script("Weather", vec![vec![failed()], vec![failed(), passed()]]);
+        assert!(!played.wants_trace_of(&passed()) && played.wants_trace_of(&failed()));
+        let attempts = &mut played.runs[0].attempts;
+        attempts.extend((0..WRONG_TRACES - 2).map(|_| failed()));
+        assert!(!played.wants_trace_of(&failed()));
+    }
+}
