@@ -239,6 +239,47 @@ fn a_file_in_which_nobody_speaks_is_told_of() {
 }
 
 #[test]
+fn what_is_too_short_for_a_turn_is_told_of() {
+    let sounds = Sounds::new();
+    let file = sounds.tone("click.wav", 80);
+    let outcome = agent("\"none\"").run(["--simulate", "--audio-in", &file]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("100 ms at least"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_server_that_takes_no_sound_is_not_awaited_for_ever() {
+    let sounds = Sounds::new();
+    let file = sounds.tone("long.wav", 300_000);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = FakeServer::start(move |event| {
+        if event["type"] == "input_audio_buffer.append" {
+            // Reads nothing more, until the test is over.
+            let _ = held.lock().unwrap().recv();
+        }
+        vec![]
+    });
+    let outcome = quick().run([
+        "--url",
+        &server.url(),
+        "--audio-in",
+        &file,
+        "--audio-pace",
+        "fast",
+        "--turn-timeout",
+        "500ms",
+    ]);
+    drop(hold);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("took no sound for 500 ms"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
 fn a_session_that_ends_while_sound_is_sent_ends_the_run() {
     let sounds = Sounds::new();
     let file = sounds.tone("long.wav", 60_000);
@@ -292,6 +333,34 @@ fn an_answer_that_does_not_come_is_not_awaited_for_ever() {
 }
 
 #[test]
+fn speech_that_never_stops_for_the_server_is_not_awaited_for_ever() {
+    let sounds = Sounds::new();
+    let file = sounds.tone("one.wav", 200);
+    let appends = Mutex::new(0);
+    let server = FakeServer::start(move |event| {
+        let mut appends = appends.lock().unwrap();
+        *appends += usize::from(event["type"] == "input_audio_buffer.append");
+        match *appends {
+            // The last of the silence.
+            60 => vec![Do::Send(
+                json!({"type": "input_audio_buffer.speech_started", "event_id": "event_9", "item_id": "item_1", "audio_start_ms": 0}),
+            )],
+            _ => vec![],
+        }
+    });
+    let arguments = [
+        "--audio-in",
+        &file,
+        "--audio-pace",
+        "fast",
+        "--turn-timeout",
+        "300ms",
+    ];
+    let outcome = quick().run(["--url", &server.url()].into_iter().chain(arguments));
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+}
+
+#[test]
 fn in_g711_both_ways_nothing_is_lost_but_what_the_code_leaves_out() {
     for (name, format) in [("pcmu", AudioFormat::Pcmu), ("pcma", AudioFormat::Pcma)] {
         let sounds = Sounds::new();
@@ -330,20 +399,24 @@ fn in_g711_both_ways_nothing_is_lost_but_what_the_code_leaves_out() {
 /// What a server took of a run.
 #[derive(Default)]
 struct Taken {
-    bytes: u64,
-    /// Bytes that are not those of the file.
-    wrong: u64,
+    bytes: usize,
+    /// Whether all of it was what the file has there.
+    is_right: bool,
     peak_kib: Option<u64>,
 }
 
 /// Sends a file of so many seconds as fast as it goes; tells what arrived, and how much memory that took.
-fn send_fast(sounds: &Sounds, seconds: u64) -> (Taken, Duration) {
+fn send_fast(sounds: &Sounds, seconds: usize) -> (Taken, Duration) {
     // Each sample tells its place.
-    let sample = |place: u64| (place % 30_011) as i16;
-    let samples: Vec<i16> = (0..seconds * 24_000).map(sample).collect();
+    let samples: Vec<i16> = (0..seconds * 24_000)
+        .map(|place| (place % 30_011) as i16)
+        .collect();
     let file = sounds.file("long.wav", &samples, 24_000);
-    drop(samples);
-    let taken = Arc::new(Mutex::new(Taken::default()));
+    let expected = bytes(&samples);
+    let taken = Arc::new(Mutex::new(Taken {
+        is_right: true,
+        ..Taken::default()
+    }));
     let process = Arc::new(OnceLock::new());
     let server = FakeServer::start({
         let (taken, process) = (Arc::clone(&taken), Arc::clone(&process));
@@ -352,11 +425,9 @@ fn send_fast(sounds: &Sounds, seconds: u64) -> (Taken, Duration) {
             match event["type"].as_str().unwrap() {
                 "input_audio_buffer.append" => {
                     let audio = BASE64_STANDARD.decode(event["audio"].as_str().unwrap()).unwrap();
-                    for pair in audio.chunks_exact(2) {
-                        let right = sample(taken.bytes / 2).to_le_bytes() == *pair;
-                        taken.wrong += u64::from(!right);
-                        taken.bytes += 2;
-                    }
+                    let end = taken.bytes + audio.len();
+                    taken.is_right &= expected.get(taken.bytes..end) == Some(&audio[..]);
+                    taken.bytes = end;
                     vec![]
                 }
                 "input_audio_buffer.commit" => {
@@ -374,16 +445,11 @@ fn send_fast(sounds: &Sounds, seconds: u64) -> (Taken, Duration) {
     });
     let started = Instant::now();
     let agent = agent("\"none\"");
-    let child = Child::start(agent.command([
-        "--url",
-        &server.url(),
-        "--audio-in",
-        &file,
-        "--audio-pace",
-        "fast",
-    ]));
+    let url = server.url();
+    let arguments = ["--url", &url, "--audio-in", &file, "--audio-pace", "fast"];
+    let child = Child::start(agent.command(arguments));
     process.set(child.id()).unwrap();
-    let outcome = child.wait();
+    let outcome = child.wait_within(Duration::from_secs(120));
     assert_eq!(outcome.stdout, "All of it.\n", "{}", outcome.stderr);
     fs::remove_file(&file).unwrap();
     (std::mem::take(&mut taken.lock().unwrap()), started.elapsed())
@@ -394,8 +460,8 @@ fn ten_minutes_of_sound_arrive_to_the_sample_and_take_no_more_memory_than_ten_se
     let sounds = Sounds::new();
     let (short, _) = send_fast(&sounds, 10);
     let (long, time) = send_fast(&sounds, 600);
-    assert_eq!((short.bytes, short.wrong), (10 * 48_000, 0));
-    assert_eq!((long.bytes, long.wrong), (600 * 48_000, 0));
+    assert_eq!((short.bytes, short.is_right), (10 * 48_000, true));
+    assert_eq!((long.bytes, long.is_right), (600 * 48_000, true));
     if let (Some(short), Some(long)) = (short.peak_kib, long.peak_kib) {
         println!("ten seconds: {short} KiB; ten minutes: {long} KiB, in {time:?}");
         assert!(long < short + 8 * 1024, "{long} KiB rather than {short}");

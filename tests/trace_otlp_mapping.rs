@@ -58,12 +58,14 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Ids, counts and times differ from run to run, and so does how much came of an answer that was cut.
+/// Ids, counts and times differ from run to run, and so do how much came of an answer that was cut and whether any of it
+/// was played.
 fn masked(text: &str) -> String {
-    static MASKS: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+    static MASKS: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         [
             (r"\b(call|resp|trace)_[0-9A-Za-z]{3,}", "${1}_…"),
-            (r"word( word)* ?", "word…"),
+            (r"\bword( word)* ?", "word…"),
+            (r#""first_played_ms":[0-9.]+,"#, ""),
             (r"[0-9]+", "N"),
         ]
         .map(|(pattern, mask)| (Regex::new(pattern).unwrap(), mask))

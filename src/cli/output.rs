@@ -133,6 +133,11 @@ impl Output {
         self.push(&mut state, stream, text.as_bytes());
     }
 
+    /// Writes bytes that are no text.
+    pub fn bytes(&self, stream: Stream, bytes: &[u8]) {
+        self.push(&mut self.state(), stream, bytes);
+    }
+
     /// Draws on stderr, and leaves it to whoever draws that lines which come between are whole.
     pub fn draw(&self, drawing: &str) {
         if !drawing.is_empty() {

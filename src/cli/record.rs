@@ -61,7 +61,8 @@ impl Recording {
     }
 }
 
-fn are_same(one: &Path, other: &Path) -> bool {
+/// Whether both are names of one file that is there.
+pub fn are_same(one: &Path, other: &Path) -> bool {
     match (one.canonicalize(), other.canonicalize()) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,

@@ -71,8 +71,8 @@ pub struct Session {
 
 /// Says things to a session, from any task. Cheap to clone.
 ///
-/// Every method fails with [`SessionError::Ended`] when the session is over, and waits while the connection is
-/// slower than what is sent.
+/// Every method that says something fails with [`SessionError::Ended`] when the session is over, and waits while the
+/// connection is slower than what is sent.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
     requests: mpsc::Sender<Request>,

@@ -59,6 +59,14 @@ mod tests {
     }
 
     #[test]
+    fn the_lengths_of_many_chunks_add_up_to_that_of_all() {
+        let chunk = length(960, AudioFormat::PCM24);
+        assert_eq!(length(960 * 30_000, AudioFormat::PCM24), chunk * 30_000);
+        let odd = AudioFormat::Pcm { rate: 44_100 };
+        assert_eq!(length(44_100 * 2 * 600, odd), Duration::from_secs(600));
+    }
+
+    #[test]
     fn sound_plays_behind_what_plays_and_an_interruption_ends_it() {
         let (mut playout, start) = (Playout::new(AudioFormat::Pcmu), Instant::now());
         let after = |millis| start + Duration::from_millis(millis);

@@ -80,6 +80,8 @@ fn longest_wait_ms(eagerness: Option<Eagerness>) -> u32 {
 /// A turn that is spoken.
 #[derive(Debug)]
 pub struct SpokenTurn {
+    /// Where it begins in all that was sent.
+    from_ms: u64,
     sending: Sending,
     is_speaking: bool,
     /// The server has heard speech, or was told that there was some.
@@ -127,9 +129,10 @@ pub enum Next {
 }
 
 impl SpokenTurn {
-    /// One of which nothing is sent yet.
-    pub fn begin() -> Self {
+    /// One of which nothing is sent yet. It begins at this place in all that was sent, in milliseconds.
+    pub fn begin(from_ms: u64) -> Self {
         Self {
+            from_ms,
             sending: Sending::Sound,
             is_speaking: false,
             is_heard: false,
@@ -180,9 +183,19 @@ impl SpokenTurn {
         self.answer = Answer::Running;
     }
 
+    /// How long it is, when all up to this place belongs to it.
+    pub fn length_ms(&self, sent_ms: u64) -> u64 {
+        sent_ms.saturating_sub(self.from_ms)
+    }
+
     /// Whether the sound itself is still being sent.
     pub fn is_sounding(&self) -> bool {
         self.sending == Sending::Sound
+    }
+
+    /// Whether the sound and the silence after it are sent.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.sending, Sending::Nothing { .. })
     }
 
     /// Whether more silence would tell the server nothing.
@@ -252,7 +265,7 @@ mod tests {
     }
 
     fn turn(events: &[SessionEvent]) -> SpokenTurn {
-        let mut turn = SpokenTurn::begin();
+        let mut turn = SpokenTurn::begin(0);
         events.iter().for_each(|event| turn.note(event));
         turn
     }
@@ -260,7 +273,7 @@ mod tests {
     #[test]
     fn a_sentence_is_over_when_it_is_answered() {
         let now = Instant::now();
-        let mut turn = SpokenTurn::begin();
+        let mut turn = SpokenTurn::begin(0);
         turn.note(&started());
         turn.sound_sent(1_000);
         assert!(!turn.needs_no_silence());
@@ -312,7 +325,7 @@ mod tests {
     #[test]
     fn nobody_speaks() {
         let now = Instant::now();
-        let mut turn = SpokenTurn::begin();
+        let mut turn = SpokenTurn::begin(0);
         turn.sound_sent(1_000);
         turn.silence_sent(now);
         assert_eq!(turn.next(now), Next::Wait(Some(now + MOMENT)));
@@ -322,7 +335,7 @@ mod tests {
     #[test]
     fn what_is_committed_is_over_when_it_is_answered() {
         let now = Instant::now();
-        let mut turn = SpokenTurn::begin();
+        let mut turn = SpokenTurn::begin(0);
         turn.committed(now);
         turn.note(&answer());
         assert_eq!(turn.next(now), Next::Wait(None));

@@ -85,9 +85,24 @@ impl SpanRecord {
         self.moment(keys::TURN_ENDED_AT)
     }
 
+    /// What that end of the turn is known by, as `speech_stopped`.
+    pub fn turn_ended_by(&self) -> Option<&str> {
+        self.told(keys::TURN_ENDED_BY)?.as_str()
+    }
+
+    /// How long after the end of the user's turn this, a speech's span, began to be heard, if it was the first sound then.
+    pub fn first_played_after(&self) -> Option<Duration> {
+        let millis = self.told(keys::FIRST_PLAYED_MS)?.as_f64()?;
+        Duration::try_from_secs_f64(millis / 1_000.0).ok()
+    }
+
     /// A time that the metadata tell.
     fn moment(&self, key: &str) -> Option<Timestamp> {
-        Timestamp::deserialize(self.metadata.as_ref()?.get(key)?).ok()
+        Timestamp::deserialize(self.told(key)?).ok()
+    }
+
+    fn told(&self, key: &str) -> Option<&Value> {
+        self.metadata.as_ref()?.get(key)
     }
 
     /// How long the work took; `None` while it goes on.

@@ -171,12 +171,16 @@ impl Seen {
         String::from_utf8_lossy(&self.text.lock().unwrap().0).contains(text)
     }
 
-    fn wait_until(&self, mut done: impl FnMut(&str, bool) -> bool) -> String {
+    fn wait_until(&self, done: impl FnMut(&str, bool) -> bool) -> String {
+        self.wait_within(LIMIT, done)
+    }
+
+    fn wait_within(&self, limit: Duration, mut done: impl FnMut(&str, bool) -> bool) -> String {
         let text = self.text.lock().unwrap();
         let show = |text: &(Vec<u8>, bool)| String::from_utf8_lossy(&text.0).into_owned();
         let (text, timeout) = self
             .changed
-            .wait_timeout_while(text, LIMIT, |text| !done(&show(text), text.1))
+            .wait_timeout_while(text, limit, |text| !done(&show(text), text.1))
             .unwrap();
         assert!(!timeout.timed_out(), "waited in vain; so far: {}", show(&text));
         show(&text)
@@ -268,9 +272,14 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Outcome {
-        let stdout = self.stdout.wait_until(|_, ended| ended);
-        let stderr = self.stderr.wait_until(|_, ended| ended);
+    pub fn wait(self) -> Outcome {
+        self.wait_within(LIMIT)
+    }
+
+    /// Waits for its end, of work that takes long.
+    pub fn wait_within(mut self, limit: Duration) -> Outcome {
+        let stdout = self.stdout.wait_within(limit, |_, ended| ended);
+        let stderr = self.stderr.wait_within(limit, |_, ended| ended);
         // It has let go of its streams, so it is ending.
         let code = self.process.wait().unwrap().code();
         Outcome { code, stdout, stderr }

@@ -142,6 +142,15 @@ impl AudioReader {
     }
 }
 
+impl std::fmt::Debug for AudioReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AudioReader")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
 fn raw_chunk(
     source: &mut (impl Read + ?Sized),
     samples: usize,

@@ -90,6 +90,14 @@ impl<W: Write + Seek> WavWriter<W> {
     }
 }
 
+impl<W: Write + Seek> std::fmt::Debug for WavWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WavWriter")
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The header of a file without samples.
 fn header(channels: u16, rate: u32) -> [u8; HEADER as usize] {
     let frame = channels * 2;

@@ -28,8 +28,8 @@ pub use voice::VoiceArgs;
 
 /// Run voice and text agents on the OpenAI Realtime API, and leave a true trace of every session
 ///
-/// An agent file says who the agents are, what they can do and whom they hand over to. Say something with -m, through a
-/// pipe (a line is a turn), or at the prompt of a terminal.
+/// An agent file says who the agents are, what they can do and whom they hand over to. Say something with -m, from sound
+/// files, through a pipe (a line is a turn), or at the prompt of a terminal.
 #[derive(Debug, Parser)]
 #[command(
     name = "realtime-run",

@@ -17,4 +17,21 @@ pub struct VoiceArgs {
     /// would have been heard; or as fast as the server takes it [default: realtime for files, as it comes for stdin]
     #[arg(long, value_name = "PACE", requires = "audio_in")]
     pub audio_pace: Option<Pace>,
+    /// Keep what is heard of the answers in this WAV file, one after the other; `-` is raw sound on stdout as it comes, in
+    /// the session's output format
+    #[arg(long, value_name = "FILE")]
+    pub audio_out: Option<PathBuf>,
+    /// Keep all sound in this folder: a WAV file for each side and turn, and conversation.wav, the user on the left and the
+    /// assistant on the right, as it was heard
+    #[arg(long, value_name = "DIR")]
+    pub audio_out_dir: Option<PathBuf>,
+}
+
+impl VoiceArgs {
+    /// Whether raw sound goes to stdout.
+    pub fn raw_audio_out(&self) -> bool {
+        self.audio_out
+            .as_deref()
+            .is_some_and(|path| path.as_os_str() == "-")
+    }
 }

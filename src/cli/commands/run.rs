@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use realtime_run::agent::{AgentFile, Agents};
+use realtime_run::protocol::AudioFormat;
 use realtime_run::session::Session;
 use realtime_run::trace::JsonMap;
 use tokio::runtime::Runtime;
@@ -26,7 +27,7 @@ use crate::cli::server::{OpenServer, Server};
 use crate::cli::signals::Signals;
 use crate::cli::trace::{Destinations, RunTrace, Targets};
 use crate::cli::turns::Turns;
-use crate::cli::voice::{Cue, Cues, TurnEnding};
+use crate::cli::voice::{AudioOut, Cue, Cues, Ear, Stdout, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -40,7 +41,11 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let mut file = AgentFile::load(path)?;
     overrides::apply(&args.agent, &mut file)?;
     let audio = &file.agents.settings.config.audio;
-    let cues = Cue::all(&args.voice, audio.input.format.unwrap_or_default())?;
+    let formats = (
+        audio.input.format.unwrap_or_default(),
+        audio.output.format.unwrap_or_default(),
+    );
+    let cues = Cue::all(&args.voice, formats.0)?;
     let replaying = Replaying::load(&args.replay, printer)?;
     let mut server = Server::choose(args)?;
     if let (Server::Simulated(options), Some(replaying)) = (&mut server, &replaying) {
@@ -48,11 +53,16 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     }
     let key = server.trace_key(&args.server);
     let targets = Targets::choose(&args.trace, args.server.simulate, key.is_some())?;
-    let printer = if targets.has_stdout() {
+    let printer = if targets.has_stdout() || args.voice.raw_audio_out() {
         printer.clone().with_words_on_stderr()
     } else {
         printer.clone()
     };
+    let stdout = Stdout {
+        events: args.format.json,
+        traces: targets.has_stdout(),
+    };
+    let audio_out = AudioOut::start(&args.voice, formats, stdout, &printer)?;
     let recording = Recording::start(&args.record, &args.replay)?;
     let destinations = Destinations::open(&targets, args, key, &printer)?;
     let trace = RunTrace::start(&destinations, &args.trace, &file.tracing, JsonMap::new());
@@ -65,6 +75,8 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
     let run = Run {
         args,
         cues,
+        formats,
+        ear: audio_out.as_ref().map(|out| out.ear.clone()).unwrap_or_default(),
         limits: Limits {
             run: args
                 .turns
@@ -92,6 +104,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         trace.show(&printer);
         destinations.hint(&args.keep, &printer);
     }
+    let status = audio_out.map_or(status, |out| out.finish(status, &printer));
     if let Some(recording) = recording {
         recording.finish(&printer);
     }
@@ -118,6 +131,9 @@ struct Run<'a> {
     args: &'a RunArgs,
     /// What is to be said aloud.
     cues: Cues,
+    /// The formats of the user's and the assistant's sound.
+    formats: (AudioFormat, AudioFormat),
+    ear: Ear,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -153,7 +169,7 @@ impl Run<'_> {
         } else {
             Renderer::Text(Text::new(server.name(), self.destinations.clone()))
         };
-        let audio = agents.settings.config.audio.clone();
+        let detection = agents.settings.config.audio.input.turn_detection.clone();
         let names = agents.names().map(str::to_owned).collect();
         let start = agents.start().to_owned();
         let mut session = Session::builder(agents)
@@ -180,10 +196,9 @@ impl Run<'_> {
         tracing::info!(ms = opening.elapsed().as_millis(), "the session is open");
         let takes_stdin = self.cues.iter().any(Cue::is_stdin);
         let voice = (!self.cues.is_empty()).then(|| {
-            let formats = (audio.input.format, audio.output.format);
-            let formats = (formats.0.unwrap_or_default(), formats.1.unwrap_or_default());
-            let ending = TurnEnding::of(audio.input.turn_detection.as_ref());
-            Voice::new(session.handle(), formats, ending, &self.limits)
+            let ending = TurnEnding::of(detection.as_ref());
+            let ear = self.ear.clone();
+            Voice::new(session.handle(), self.formats, ending, &self.limits, ear)
         });
         let turns = self.turns().map_err(Failure::broken)?;
         let printer = self.printer.clone();
@@ -197,7 +212,8 @@ impl Run<'_> {
             printer,
             self.limits,
         );
-        Ok(conversation.with_voice(voice).hold(signals).await)
+        let conversation = conversation.with_voice(voice).with_ear(self.ear.clone());
+        Ok(conversation.hold(signals).await)
     }
 
     fn turns(&mut self) -> io::Result<Turns> {

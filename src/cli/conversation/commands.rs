@@ -56,14 +56,15 @@ impl Conversation {
 /// An entry of the conversation in one line; none for what has no words.
 fn history_line(item: &HistoryItem) -> Option<String> {
     let (who, words) = match item {
-        HistoryItem::Message { role, .. } => {
+        HistoryItem::Message { role, heard_ms, .. } => {
             let who = match role {
                 Role::User => "you",
                 Role::Assistant => "assistant",
                 Role::System => "system",
                 Role::Other => "other",
             };
-            (who.to_owned(), item.text())
+            let heard = heard_ms.map(|ms| format!(" (cut off, heard for {ms} ms)"));
+            (format!("{who}{}", heard.unwrap_or_default()), item.text())
         }
         HistoryItem::ToolCall {
             name,
@@ -81,4 +82,28 @@ fn history_line(item: &HistoryItem) -> Option<String> {
         in_one_line(&who, SHOWN),
         in_one_line(&words, SHOWN)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_run::protocol::{Id, ItemStatus, Part};
+
+    use super::*;
+
+    #[test]
+    fn the_history_tells_how_much_was_heard_of_what_was_cut_off() {
+        let said = |heard_ms| HistoryItem::Message {
+            item_id: Id::from("a"),
+            role: Role::Assistant,
+            status: ItemStatus::Incomplete,
+            content: vec![Part::OutputAudio {
+                audio: None,
+                transcript: Some("All of it".to_owned()),
+            }],
+            heard_ms,
+        };
+        assert_eq!(history_line(&said(None)).unwrap(), "assistant: All of it");
+        let cut = "assistant (cut off, heard for 250 ms): All of it";
+        assert_eq!(history_line(&said(Some(250))).unwrap(), cut);
+    }
 }

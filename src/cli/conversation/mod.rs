@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::approvals::Question;
+use self::sound::Progress;
+pub use self::sound::Voice;
 use super::approver::Approver;
 use super::duration;
 use super::exit::ExitStatus;
@@ -24,8 +26,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
-use sound::Progress;
-pub use sound::Voice;
+use super::voice::Ear;
 
 /// How long the orderly end of a session may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -57,6 +58,8 @@ pub struct Conversation {
     turn_until: Option<Instant>,
     /// What spoken turns need; none where turns are written.
     voice: Option<Voice>,
+    /// Takes note of what sounds.
+    ear: Ear,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -113,6 +116,7 @@ impl Conversation {
             limits,
             turn_until: None,
             voice: None,
+            ear: Ear::default(),
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -132,6 +136,12 @@ impl Conversation {
         self
     }
 
+    /// With someone who takes note of what sounds.
+    pub fn with_ear(mut self, ear: Ear) -> Self {
+        self.ear = ear;
+        self
+    }
+
     /// Holds it until something ends it.
     pub async fn hold(mut self, signals: &mut Signals) -> ExitStatus {
         let status = loop {
@@ -140,7 +150,8 @@ impl Conversation {
                 break status;
             }
         };
-        // The terminal is set back before anything more is said.
+        // Nothing more is sent, and the terminal is set back before anything more is said.
+        self.voice = None;
         self.turns = Turns::messages([]);
         self.close(signals).await;
         status
@@ -222,6 +233,7 @@ impl Conversation {
 
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
+        self.ear.event(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -316,6 +328,7 @@ impl Conversation {
         if !self.turns.are_typed() {
             self.renderer.message(&message, &self.printer);
         }
+        self.ear.turn(false);
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
@@ -352,10 +365,12 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
+        let ear = &self.ear;
         // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
             while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
+                ear.event(&event);
             }
         };
         let end = async { tokio::join!(handle.close(), last_events) };

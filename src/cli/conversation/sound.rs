@@ -1,7 +1,7 @@
 //! Turns that are spoken: how they begin, what ends them, and what comes of it.
 
 use bytes::Bytes;
-use realtime_run::protocol::AudioFormat;
+use realtime_run::protocol::{AudioFormat, Id};
 use realtime_run::session::{SessionEvent, SessionHandle};
 use serde_json::json;
 use tokio::time::Instant;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Conversation, Limits, until};
 use crate::cli::args::Pace;
 use crate::cli::exit::ExitStatus;
-use crate::cli::voice::{Cue, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
+use crate::cli::voice::{Cue, Ear, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
 
 /// What a conversation with spoken turns has beside one in writing.
 #[derive(Debug)]
@@ -19,11 +19,17 @@ pub struct Voice {
     playout: Playout,
     /// The user's input format.
     format: AudioFormat,
-    /// The turn that is being spoken, and at which pace.
-    speaking: Option<(SpokenTurn, Pace)>,
+    /// The turn that is being spoken.
+    speaking: Option<SpokenTurn>,
     /// The pace of the turn spoken last.
     pace: Pace,
+    /// Whether what comes counts as heard, and the part that came last with its bytes.
+    hears_at_once: bool,
+    heard: Option<(Id, u32, u64)>,
 }
+
+/// The least that can be committed, in milliseconds (protocol.md section 1.5).
+const LEAST_MS: u64 = 100;
 
 /// How a turn that is being spoken goes on by itself.
 pub(super) enum Progress {
@@ -41,14 +47,17 @@ impl Voice {
         (input, output): (AudioFormat, AudioFormat),
         ending: TurnEnding,
         limits: &Limits,
+        ear: Ear,
     ) -> Self {
         Self {
-            sender: Sender::new(session, input, limits.turn),
+            sender: Sender::new(session, input, limits.turn, ear),
             ending,
             playout: Playout::new(output),
             format: input,
             speaking: None,
             pace: Pace::Fast,
+            hears_at_once: false,
+            heard: None,
         }
     }
 
@@ -58,9 +67,7 @@ impl Voice {
 
     /// Whether the server has heard the end of speech and has not begun to answer.
     pub(super) fn is_answer_due(&self) -> bool {
-        self.speaking
-            .as_ref()
-            .is_some_and(|(turn, _)| turn.is_answer_due())
+        self.speaking.as_ref().is_some_and(SpokenTurn::is_answer_due)
     }
 
     /// When the user has heard the answer, and so can speak again; none for at once.
@@ -68,9 +75,28 @@ impl Voice {
         self.playout.until().filter(|_| self.pace == Pace::Realtime)
     }
 
+    /// The part that an event brings sound of, and its bytes up to now, if they count as heard.
+    fn heard(&mut self, event: &SessionEvent) -> Option<(&str, u32, u64)> {
+        let SessionEvent::Audio {
+            item_id,
+            content_index,
+            audio,
+        } = event
+        else {
+            return None;
+        };
+        let before = match self.heard.take() {
+            Some((item, index, bytes)) if item == *item_id && index == *content_index => bytes,
+            _ => 0,
+        };
+        let bytes = before + audio.len() as u64;
+        let (item_id, ..) = self.heard.insert((item_id.clone(), *content_index, bytes));
+        self.hears_at_once.then_some((&*item_id, *content_index, bytes))
+    }
+
     /// Waits until the turn that is being spoken goes on. Dropping the future loses nothing.
     pub(super) async fn progress(&mut self) -> Progress {
-        let Some((turn, _)) = &self.speaking else {
+        let Some(turn) = &self.speaking else {
             return std::future::pending().await;
         };
         loop {
@@ -94,6 +120,10 @@ impl Conversation {
         self.renderer.sound(cue.name(), &self.printer);
         tracing::info!(name = cue.name(), "a turn is spoken");
         let pace = cue.pace();
+        // Files that are said as fast as they can be leave nobody time to listen. Without this each would cut off the
+        // answer to the one before.
+        voice.hears_at_once |= pace == Pace::Fast && !cue.is_stdin();
+        self.ear.turn(pace == Pace::Fast);
         match cue.start() {
             Ok(source) => voice.sender.start(source),
             Err(error) => {
@@ -101,7 +131,7 @@ impl Conversation {
                 return Some(ExitStatus::Failure);
             }
         }
-        voice.speaking = Some((SpokenTurn::begin(), pace));
+        voice.speaking = Some(SpokenTurn::begin(voice.sender.sent_ms()));
         voice.pace = pace;
         self.has_spoken = true;
         self.told = None;
@@ -112,12 +142,17 @@ impl Conversation {
     pub(super) async fn on_sound_event(&mut self, event: &SessionEvent) {
         let Some(voice) = &mut self.voice else { return };
         voice.playout.note(event, Instant::now());
-        let Some((turn, _)) = &mut voice.speaking else {
+        if let Some((item_id, content_index, bytes)) = voice.heard(event) {
+            self.session.report_played(item_id, content_index, bytes);
+        }
+        let Some(turn) = &mut voice.speaking else {
             return;
         };
         turn.note(event);
         let is_silence_enough = turn.needs_no_silence();
         match event {
+            // While the user speaks, time does not run; but nobody does any more when all was sent.
+            SessionEvent::SpeechStarted { .. } if turn.is_sent() => self.await_answer(),
             SessionEvent::SpeechStarted { .. } => self.turn_until = None,
             SessionEvent::SpeechStopped { .. } => {
                 if is_silence_enough {
@@ -137,7 +172,7 @@ impl Conversation {
     /// The turn that is being spoken went on by itself.
     pub(super) async fn on_progress(&mut self, progress: Progress) -> Option<ExitStatus> {
         match progress {
-            Progress::Sent(Ok(())) => self.on_sent().await,
+            Progress::Sent(Ok(())) => return self.on_sent().await,
             Progress::Sent(Err(NotSent::Unreadable(why))) => {
                 self.printer.error(&why, None);
                 return Some(ExitStatus::Usage);
@@ -155,21 +190,26 @@ impl Conversation {
     }
 
     /// A source is sent to its end.
-    async fn on_sent(&mut self) {
-        let Some(voice) = &mut self.voice else { return };
-        let Some((turn, pace)) = &mut voice.speaking else {
-            return;
-        };
-        let now = Instant::now();
+    async fn on_sent(&mut self) -> Option<ExitStatus> {
+        let voice = self.voice.as_mut()?;
+        let turn = voice.speaking.as_mut()?;
+        let (now, sent_ms) = (Instant::now(), voice.sender.sent_ms());
         match voice.ending {
             TurnEnding::Silence { length, .. } if turn.is_sounding() => {
-                turn.sound_sent(voice.sender.sent_ms());
+                turn.sound_sent(sent_ms);
                 if !turn.needs_no_silence() {
-                    return voice.sender.start(Source::silence(length, voice.format, *pace));
+                    let silence = Source::silence(length, voice.format, voice.pace);
+                    voice.sender.start(silence);
+                    return None;
                 }
                 turn.silence_sent(now);
             }
             TurnEnding::Silence { .. } => turn.silence_sent(now),
+            TurnEnding::Commit if turn.length_ms(sent_ms) < LEAST_MS => {
+                let message = format!("the sound is too short: a turn has {LEAST_MS} ms at least");
+                self.printer.error(&message, None);
+                return Some(ExitStatus::Usage);
+            }
             TurnEnding::Commit => {
                 turn.committed(now);
                 // If the session is over, an event tells it.
@@ -177,6 +217,7 @@ impl Conversation {
             }
         }
         self.await_answer();
+        None
     }
 
     fn end_spoken_turn(&mut self) {

@@ -9,6 +9,7 @@ use realtime_run::session::SessionHandle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::output::Ear;
 use super::playout::length;
 use super::source::Source;
 use crate::cli::args::Pace;
@@ -19,6 +20,8 @@ use crate::cli::duration;
 pub struct Sender {
     session: SessionHandle,
     format: AudioFormat,
+    /// Takes note of what is sent.
+    ear: Ear,
     /// How long the server may keep a chunk waiting.
     patience: Duration,
     /// Bytes of all sources up to now.
@@ -36,10 +39,11 @@ pub enum NotSent {
 }
 
 impl Sender {
-    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration) -> Self {
+    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration, ear: Ear) -> Self {
         Self {
             session,
             format,
+            ear,
             patience,
             sent: Arc::default(),
             task: None,
@@ -52,6 +56,7 @@ impl Sender {
         let out = Outlet {
             session: self.session.clone(),
             format: self.format,
+            ear: self.ear.clone(),
             patience: self.patience,
             sent: Arc::clone(&self.sent),
         };
@@ -92,6 +97,7 @@ impl Drop for Sender {
 struct Outlet {
     session: SessionHandle,
     format: AudioFormat,
+    ear: Ear,
     patience: Duration,
     sent: Arc<AtomicU64>,
 }
@@ -108,15 +114,18 @@ impl Outlet {
                 // As a microphone has it: when its last sample has sounded. Counted from the start, so nothing adds up.
                 sleep_until(started + length(bytes, self.format)).await;
             }
-            match timeout(self.patience, self.session.send_audio(chunk, false)).await {
-                Ok(Ok(())) => self.sent.fetch_add(length_of_chunk, Ordering::Relaxed),
+            match timeout(self.patience, self.session.send_audio(chunk.clone(), false)).await {
+                Ok(Ok(())) => {
+                    self.sent.fetch_add(length_of_chunk, Ordering::Relaxed);
+                    self.ear.user(&chunk);
+                }
                 // The session is over, which an event tells.
                 Ok(Err(_)) => return Ok(()),
                 Err(_) => {
                     let patience = duration::show(self.patience);
                     return Err(NotSent::Stuck(format!("the server took no sound for {patience}")));
                 }
-            };
+            }
         }
         Ok(())
     }

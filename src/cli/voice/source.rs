@@ -160,3 +160,27 @@ impl std::fmt::Debug for Cue {
         write!(f, "Cue({})", self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_is_silent_in_every_format_and_as_long_as_it_is_to_be() {
+        let formats = [
+            (AudioFormat::PCM24, 0, 48),
+            (AudioFormat::Pcmu, 0xff, 8),
+            (AudioFormat::Pcma, 0xd5, 8),
+        ];
+        for (format, zero, per_ms) in formats {
+            let mut source = Source::silence(Duration::from_millis(50), format, Pace::Fast);
+            let mut lengths = Vec::new();
+            while let Some(chunk) = source.next().await {
+                let chunk = chunk.unwrap();
+                assert!(chunk.iter().all(|byte| *byte == zero), "{format:?}");
+                lengths.push(chunk.len() / per_ms);
+            }
+            assert_eq!(lengths, [20, 20, 10], "{format:?}");
+        }
+    }
+}

@@ -1,14 +1,8 @@
 //! Holding the conversation of a script, and judging it.
-//!
-//! A turn lasts until the session has nothing left to do, unless the next one acts on the answer that is under way:
-//! `interrupt_after_ms`, `approve`, `reject`, and a wait while a call waits for approval. What is expected of a turn is held
-//! against what happens from its beginning to that of the next.
-//!
-//! The first turn that fails is the last one played, for what follows depends on it. Turns that act on the same answer are
-//! judged together, once it is over.
 
 mod act;
 mod ears;
+mod judging;
 mod rest;
 mod stop;
 mod voice;
@@ -19,16 +13,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use self::ears::Ears;
+use self::judging::{Played, has_failed, is_unmet};
 use self::stop::Stop;
 use self::voice::Voice;
-use super::expect::{self, Ending, Question, Rulings};
-use super::observe::{Observer, Window};
-use super::{
-    Act, EventKind, Expectation, Finding, Judge, Met, Outcome, Ruling, Script, Turn, TurnOutcome, Verdict,
-};
+use super::expect::{Ending, Rulings};
+use super::observe::Observer;
+use super::{Act, Finding, Judge, Met, Outcome, Script, TurnOutcome, Verdict};
 use crate::protocol::AudioConfig;
 use crate::session::{Session, SessionEvent, SessionHandle};
-use crate::trace::{MemoryProcessor, TraceId, TraceTree};
+use crate::trace::MemoryProcessor;
 
 /// How a script is played.
 #[derive(Clone)]
@@ -82,8 +75,21 @@ impl std::fmt::Debug for PlayOptions {
 }
 
 /// Holds the conversation of a script on a session that was just opened, closes the session, and tells what came of it.
-///
 /// Dropping the future ends the session.
+///
+/// A turn lasts until the session has nothing left to do, and what is expected of it is held against what happens until the
+/// next one begins. Three kinds of turn act on what is under way instead of waiting for its end: an interruption, so long
+/// after the first word or sound; an approval or a rejection, as soon as such a call waits for it; and a wait, while a
+/// call waits that a turn behind it decides. A call that no turn decides is rejected, and the transcript says so. After
+/// silence and raw events, which need not come to anything, up to two seconds are waited for what is expected of them. Whoever
+/// speaks aloud after a spoken answer hears it to its end first.
+///
+/// Times count from the end of what the user said: of a message, when it was sent; of speech, where the server heard it end;
+/// of anything else, from its beginning.
+///
+/// The first turn that fails is the last one played, for what follows depends on it; turns that act on the same answer are
+/// judged together, once it is over. An answer that failed or is incomplete fails its turn, unless an error is expected of
+/// it. The session may end by the agent's own doing (`end_session`, a guardrail) in the last turn, not before.
 pub async fn play(script: &Script, session: Session, options: PlayOptions) -> Outcome {
     let trace_id = session.trace_id();
     let mut player = Player::new(script, session, options);
@@ -119,43 +125,6 @@ struct Player<'a> {
     rulings: Rulings,
 }
 
-/// A turn that was played and is not judged yet.
-struct Played<'a> {
-    turn: &'a Turn,
-    window: Window,
-    ended_at: Duration,
-}
-
-impl Played<'_> {
-    /// What came of the turn. An answer that went wrong fails it, unless it is expected to.
-    fn outcome(self, mut findings: Vec<Finding>) -> TurnOutcome {
-        let Self {
-            turn,
-            window,
-            ended_at,
-        } = self;
-        let is_error = |own: &Expectation| own.event == EventKind::Error && !own.absent;
-        if !turn.expect.iter().any(is_error) {
-            findings.extend(window.faults.first().map(|fault| Finding {
-                place: turn.place.clone(),
-                expected: "an answer that is complete".to_owned(),
-                met: Met::No { came: fault.clone() },
-                ruling: None,
-            }));
-        }
-        TurnOutcome {
-            place: turn.place.clone(),
-            act: act::words(&turn.act),
-            began_at: window.began_at,
-            duration: ended_at.saturating_sub(window.began_at),
-            transcript: window.lines,
-            findings,
-            first_word: window.first_word,
-            first_sound: window.first_sound,
-        }
-    }
-}
-
 impl<'a> Player<'a> {
     fn new(script: &'a Script, session: Session, options: PlayOptions) -> Self {
         Self {
@@ -174,6 +143,11 @@ impl<'a> Player<'a> {
     /// The time since the session was open.
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Until when what begins now has to be over.
+    fn deadline(&self) -> Instant {
+        after(Instant::now(), self.options.turn_limit)
     }
 
     async fn play(&mut self) -> (Vec<TurnOutcome>, Verdict) {
@@ -228,11 +202,11 @@ impl<'a> Player<'a> {
     /// Does what the user does in a turn, and waits until it is over.
     async fn play_turn(&mut self, place: usize) -> Result<(), Stop> {
         let turn = &self.script.turns[place];
-        let limit = self.options.turn_limit + act::length(&turn.act);
-        let deadline = Instant::now() + limit;
+        let limit = self.options.turn_limit.saturating_add(act::length(&turn.act));
+        let deadline = after(Instant::now(), limit);
         self.observer.begin_turn(self.now());
         let played = match self.act(turn, deadline).await {
-            Ok(()) => self.rest(place, Instant::now() + self.options.turn_limit).await,
+            Ok(()) => self.rest(place, self.deadline()).await,
             Err(stop) => Err(stop),
         };
         self.voice.end_turn();
@@ -275,59 +249,6 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Judges the turns that are over; those before the last have not been cut short. Tells why not all could be judged.
-    async fn judge(
-        &mut self,
-        played: &mut Vec<Played<'a>>,
-        ending: Ending,
-        outcomes: &mut Vec<TurnOutcome>,
-    ) -> Result<(), String> {
-        let turns = std::mem::take(played);
-        let last = turns.len().saturating_sub(1);
-        let mut judged = Ok(());
-        for (place, played) in turns.into_iter().enumerate() {
-            let ending = if place == last { ending } else { Ending::Over };
-            let findings = match self.findings(&played, ending).await {
-                Ok(findings) => findings,
-                Err(reason) => {
-                    judged = Err(reason);
-                    expect::untold(played.turn)
-                }
-            };
-            outcomes.push(played.outcome(findings));
-        }
-        judged
-    }
-
-    /// What became of what was expected of a turn, after all that a language model had to be asked.
-    async fn findings(&mut self, played: &Played<'a>, ending: Ending) -> Result<Vec<Finding>, String> {
-        loop {
-            match expect::findings(played.turn, &played.window.happened, ending, &self.rulings) {
-                Ok(findings) => return Ok(findings),
-                Err(question) => {
-                    let ruling = self.ask(&question).await?;
-                    self.rulings.insert(question, ruling);
-                }
-            }
-        }
-    }
-
-    /// Asks the language model, and goes on listening to the session meanwhile.
-    async fn ask(&mut self, question: &Question) -> Result<Ruling, String> {
-        let Some(judge) = self.options.judge.clone() else {
-            return Err("the script asks for a judge, and there is none".to_owned());
-        };
-        let mut ruling = std::pin::pin!(judge.judge(&question.claim, &question.words));
-        let mut is_open = true;
-        loop {
-            tokio::select! {
-                ruling = &mut ruling => return ruling.map_err(|error| error.to_string()),
-                // That it is over is found out by the turn that follows.
-                event = self.session.next(), if is_open => is_open = self.note(event).is_ok(),
-            }
-        }
-    }
-
     /// What it means for the script that it was not played on: the turn at `next` had nothing from the session.
     fn verdict(&self, next: usize, stop: Stop, outcomes: &mut [TurnOutcome]) -> Verdict {
         let finding = match stop {
@@ -350,20 +271,6 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Holds the trace against what is expected of it, once its spans have ended.
-    fn check_spans(&self, trace_id: Option<TraceId>) -> Vec<Finding> {
-        let memory = self.options.spans.as_ref();
-        let tree = memory.zip(trace_id).and_then(|(memory, id)| {
-            let trace = memory.traces().into_iter().find(|trace| trace.id == id)?;
-            let spans = memory.spans().into_iter();
-            Some(TraceTree::new(trace, spans.filter(|span| span.trace_id() == id)))
-        });
-        match tree {
-            Some(tree) => self.script.check_spans(&tree),
-            None => self.script.miss_spans(),
-        }
-    }
-
     /// Closes the session, and takes note of the tokens that it tells of to the end.
     async fn close(&mut self) {
         let handle = self.handle.clone();
@@ -378,14 +285,8 @@ impl<'a> Player<'a> {
     }
 }
 
-/// Whether something that was expected did not come.
-fn has_failed(outcomes: &[TurnOutcome]) -> bool {
-    outcomes
-        .iter()
-        .flat_map(|outcome| &outcome.findings)
-        .any(is_unmet)
-}
-
-fn is_unmet(finding: &Finding) -> bool {
-    matches!(finding.met, Met::No { .. })
+/// So long after; no clock counts as far as a duration does.
+fn after(start: Instant, length: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    start + length.min(FAR)
 }

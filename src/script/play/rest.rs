@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Player;
 use super::act::impossible;
 use super::stop::Stop;
+use super::{Player, after};
 use crate::script::{Act, EventKind};
 use crate::session::Decision;
 use crate::session::spoken::Next;
@@ -40,7 +40,7 @@ impl Player<'_> {
             self.ask_for_answer(deadline).await?;
             let until = match self.rest_of(place) {
                 Rest::Now if self.has_come(place) || Instant::now() >= echo_until => {
-                    return self.catch_up(Instant::now() + self.options.turn_limit).await;
+                    return self.catch_up(self.deadline()).await;
                 }
                 Rest::Now => echo_until,
                 Rest::At(at) if Instant::now() >= at => return Ok(()),
@@ -67,7 +67,7 @@ impl Player<'_> {
             observer.content_at(),
         ) {
             (Some(Act::InterruptAfter(delay)), Some(content_at)) => {
-                Rest::At(self.started + content_at + *delay)
+                Rest::At(after(self.started + content_at, *delay))
             }
             (Some(Act::Approve { tool, .. } | Act::Reject { tool, .. }), _) if is_held => {
                 match observer.waiting().any(|(_, own)| is_of(tool.as_deref(), own)) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::stop::Stop;
-use super::{PlayOptions, Player};
+use super::{PlayOptions, Player, after};
 use crate::audio::{self, AudioReader};
 use crate::protocol::AudioFormat;
 use crate::script::expect::time;
@@ -72,8 +72,13 @@ impl Voice {
         self.turn.as_ref().is_none_or(SpokenTurn::needs_no_silence)
     }
 
-    fn silence(&self, length: Duration) -> Bytes {
-        let samples = length.as_millis() * u128::from(audio::sample_rate(self.format)) / 1_000;
+    /// Samples in so much sound.
+    fn samples(&self, length: Duration) -> u64 {
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        millis.saturating_mul(audio::sample_rate(self.format).into()) / 1_000
+    }
+
+    fn silence(&self, samples: u64) -> Bytes {
         audio::encode((0..samples).map(|_| 0), self.format).into()
     }
 }
@@ -84,13 +89,13 @@ impl Player<'_> {
         self.ears.have_heard_all(&self.handle);
         self.observer
             .user_begins(format!("(what is in {})", path.display()));
-        self.voice.turn = Some(SpokenTurn::begin());
+        self.voice.turn = Some(SpokenTurn::begin(self.voice.format.millis(self.voice.sent)));
         let mut chunks = read(path, self.voice.format);
         let mut pace = Pace::new(self.options.realtime);
-        while let Some(chunk) = self.during(chunks.recv(), self.send_deadline()).await? {
+        while let Some(chunk) = self.during(chunks.recv(), self.deadline()).await? {
             let chunk = chunk.map_err(Stop::Broken)?;
             self.send_sound(chunk, &mut pace).await?;
-            self.ask_for_answer(self.send_deadline()).await?;
+            self.ask_for_answer(self.deadline()).await?;
         }
         self.observer.user_ended(self.now());
         let sent_ms = self.voice.format.millis(self.voice.sent);
@@ -104,8 +109,8 @@ impl Player<'_> {
                 self.with_turn(|turn| turn.committed(Instant::now()));
                 let handle = self.handle.clone();
                 let committed = handle.send_audio(Bytes::new(), true);
-                let sent = self.during(committed, self.send_deadline()).await?;
-                self.check(sent, self.send_deadline()).await?;
+                let sent = self.during(committed, self.deadline()).await?;
+                self.check(sent, self.deadline()).await?;
             }
         }
         Ok(())
@@ -133,14 +138,14 @@ impl Player<'_> {
 
     /// Sends so much silence; less, if the server has heard a spoken turn end before.
     async fn send_silence(&mut self, length: Duration, pace: &mut Pace) -> Result<(), Stop> {
-        let chunk = self.voice.silence(CHUNK);
-        let mut left = self.voice.silence(length).len();
+        let most = self.voice.samples(CHUNK).max(1);
+        let mut left = self.voice.samples(length);
         let is_after_speech = self.voice.turn.is_some();
         while left > 0 && !(is_after_speech && self.voice.needs_no_silence()) {
-            let chunk = chunk.slice(..chunk.len().min(left));
-            left -= chunk.len();
-            self.send_sound(chunk, pace).await?;
-            self.ask_for_answer(self.send_deadline()).await?;
+            let samples = most.min(left);
+            left -= samples;
+            self.send_sound(self.voice.silence(samples), pace).await?;
+            self.ask_for_answer(self.deadline()).await?;
         }
         Ok(())
     }
@@ -148,26 +153,21 @@ impl Player<'_> {
     async fn send_sound(&mut self, chunk: Bytes, pace: &mut Pace) -> Result<(), Stop> {
         let bytes = chunk.len() as u64;
         if let Some(due) = pace.due(length(bytes, self.voice.format)) {
-            self.during(sleep_until(due), due + self.options.turn_limit)
+            self.during(sleep_until(due), after(due, self.options.turn_limit))
                 .await?;
         }
         let handle = self.handle.clone();
         let sent = self
-            .during(handle.send_audio(chunk, false), self.send_deadline())
+            .during(handle.send_audio(chunk, false), self.deadline())
             .await?;
         self.voice.sent += bytes;
-        self.check(sent, self.send_deadline()).await
+        self.check(sent, self.deadline()).await
     }
 
     fn with_turn(&mut self, change: impl FnOnce(&mut SpokenTurn)) {
         if let Some(turn) = &mut self.voice.turn {
             change(turn);
         }
-    }
-
-    /// Until when the server has to take what is sent now.
-    fn send_deadline(&self) -> Instant {
-        Instant::now() + self.options.turn_limit
     }
 }
 

@@ -140,7 +140,7 @@ impl Playback {
     pub(super) fn heard_ms(&self, item_id: &str, now: Timestamp) -> Option<u64> {
         let own = self.tracks.iter().filter(|track| *track.item_id == *item_id);
         own.map(|track| self.heard_of(track, now))
-            .reduce(|sum, heard| sum + heard)
+            .reduce(u64::saturating_add)
     }
 
     /// Whether the application has played all sound of an item that has come so far.

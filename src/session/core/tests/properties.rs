@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::Decision;
+use crate::session::{Decision, LatencySummary};
 use crate::tool::{ManagedGuardrail, ManagedTool};
 
 /// The usual agents, of which one has a tool whose calls must be approved.
@@ -167,7 +167,7 @@ impl World {
     }
 
     fn step(&mut self, (kind, mood): (u8, u8)) {
-        match kind % 14 {
+        match kind % 16 {
             0 => self.rig.say("hello"),
             1 => self.rig.command(Command::Interrupt),
             2 => self
@@ -183,6 +183,11 @@ impl World {
             10 => self.a_tool_ends(mood),
             11 => self.a_person_decides(mood),
             12 => self.a_check_ends(mood),
+            13 => self.user_speaks(mood),
+            14 => {
+                let item = format!("a{}", self.server.answers);
+                self.rig.played(&item, u64::from(mood) * 50);
+            }
             _ => {
                 self.rig.wait(ms(u64::from(mood) * 10));
                 self.rig.input(Input::Time);
@@ -196,6 +201,18 @@ impl World {
                 );
             }
             self.unheard.push_back(frame);
+        }
+    }
+
+    /// A little sound, of which the server tells the end, or which is committed.
+    fn user_speaks(&mut self, mood: u8) {
+        let (audio, commit) = (vec![0; usize::from(mood) * 20].into(), mood.is_multiple_of(2));
+        self.rig.command(Command::Audio { audio, commit });
+        if !commit {
+            let end = u64::from(mood) / 4;
+            self.server.say(
+                json!({"type": "input_audio_buffer.speech_stopped", "item_id": "u", "audio_end_ms": end}),
+            );
         }
     }
 
@@ -302,6 +319,7 @@ impl World {
 
     fn close(mut self) {
         self.rig.command(Command::Close);
+        self.check_latencies();
         let ended = self.rig.memory.spans();
         let mut ids: Vec<_> = ended.iter().map(|span| span.id).collect();
         ids.sort_unstable();
@@ -309,6 +327,33 @@ impl World {
         assert_eq!(ids.len(), ended.len(), "a span has ended twice");
         let started = self.rig.started.load(Ordering::Relaxed);
         assert_eq!(started, ended.len(), "a span has not ended");
+    }
+}
+
+impl World {
+    /// Each turn is told of once, with something in it, in an order that can be; and the sum is that of all of them.
+    fn check_latencies(&self) {
+        let mut sum = LatencySummary::default();
+        for event in &self.rig.events {
+            match event {
+                SessionEvent::Latency(told) => {
+                    assert!(told.first_word.is_some() || told.first_audio.is_some());
+                    assert!(
+                        told.first_played
+                            .is_none_or(|played| Some(played.after) >= told.first_audio)
+                    );
+                    assert!(told.first_played.is_none() || told.first_audio.is_some());
+                    sum.add(told);
+                }
+                SessionEvent::SessionEnd { latency, .. } => assert_eq!(**latency, sum),
+                _ => {}
+            }
+        }
+        let turns = self.rig.events.iter().filter_map(|event| match event {
+            SessionEvent::Latency(told) => Some(told.turn),
+            _ => None,
+        });
+        assert!(turns.is_sorted_by(|one, next| one < next));
     }
 }
 
@@ -411,8 +456,9 @@ fn odd_event() -> impl Strategy<Value = Value> {
         };
         json!({"type": kind, "response_id": response_id, "item_id": item_id, "content_index": index, "delta": delta,
             "transcript": delta, "text": delta, "item": item, "previous_item_id": previous, "status": status,
-            "audio_start_ms": index, "usage": usage, "error": status, "session": {"id": item_id, "model": usage,
-                "audio": {"output": {"format": {"type": "audio/pcm", "rate": index}}}},
+            "audio_start_ms": index, "audio_end_ms": index, "usage": usage, "error": status, "session": {"id": item_id, "model": usage,
+                "audio": {"input": {"turn_detection": {"silence_duration_ms": index}},
+                    "output": {"format": {"type": "audio/pcm", "rate": index}}}},
             "response": {"id": response_id, "status": status, "status_details": usage, "output": [item, delta],
                 "usage": usage, "conversation_id": previous}})
     })

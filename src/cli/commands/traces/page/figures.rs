@@ -17,8 +17,12 @@ pub struct Turn {
     ended: u64,
     /// From then to the first word, sound or call of the first answer.
     first_content: Option<u64>,
+    /// What that end is known by.
+    ended_by: Option<String>,
     /// From then to the first sound of any answer.
     first_audio: Option<u64>,
+    /// From then until that was heard.
+    first_played: Option<u64>,
 }
 
 /// The turns in the order of time.
@@ -38,19 +42,25 @@ pub fn turns(tree: &TraceTree, clock: Clock) -> Vec<Turn> {
             Some(Turn {
                 span,
                 ended,
+                ended_by: record.turn_ended_by().map(str::to_owned),
                 first_content,
                 first_audio: None,
+                first_played: None,
             })
         })
         .collect();
     turns.sort_by_key(|turn| turn.ended);
     let speeches = records().filter(|(_, record)| matches!(record.data, SpanData::Speech { .. }));
-    for sound in speeches.filter_map(|(_, record)| Some(clock.read(record.first_content_at()?))) {
+    let sounds = speeches.filter_map(|(_, record)| Some((record, clock.read(record.first_content_at()?))));
+    for (record, sound) in sounds {
         // A sound belongs to the turn that had ended last.
         let later = turns.partition_point(|turn| turn.ended <= sound);
         if let Some(turn) = later.checked_sub(1).map(|place| &mut turns[place]) {
             let waited = sound - turn.ended;
             turn.first_audio = Some(turn.first_audio.map_or(waited, |first| first.min(waited)));
+            let played = record.first_played_after().map(|after| after.as_micros());
+            let played = played.and_then(|micros| u64::try_from(micros).ok());
+            turn.first_played = turn.first_played.or(played);
         }
     }
     turns
@@ -106,18 +116,44 @@ impl AgentUsage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{data, refund};
-    use serde_json::json;
+    use super::super::tests::{data, refund, tree};
+    use serde_json::{Value, json};
 
     #[test]
     fn each_turn_waits_for_its_first_content_and_its_first_sound() {
         let turns = data(&refund())["turns"].clone();
         let expected = json!([
-            {"span": 2, "ended": 900_000, "first_content": 280_000, "first_audio": 330_000},
-            {"span": 13, "ended": 9_800_000, "first_content": 520_000, "first_audio": 3_030_000},
-            {"span": 18, "ended": 13_690_000, "first_content": 320_000, "first_audio": null},
+            {"span": 2, "ended": 900_000, "ended_by": null, "first_content": 280_000, "first_audio": 330_000,
+                "first_played": null},
+            {"span": 13, "ended": 9_800_000, "ended_by": null, "first_content": 520_000, "first_audio": 3_030_000,
+                "first_played": null},
+            {"span": 18, "ended": 13_690_000, "ended_by": null, "first_content": 320_000, "first_audio": null,
+                "first_played": null},
         ]);
         assert_eq!(turns, expected);
+    }
+
+    #[test]
+    fn a_turn_tells_what_its_end_is_known_by_and_when_it_was_heard() {
+        let lines = include_str!("../../../../../tests/traces/refund.jsonl").lines();
+        let mut lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut tell = |kind: &str, metadata: &[(&str, Value)]| {
+            let span = lines
+                .iter_mut()
+                .find(|line| line["span_data"]["type"] == kind)
+                .unwrap();
+            for (key, value) in metadata {
+                span["metadata"][key] = value.clone();
+            }
+        };
+        tell("generation", &[("turn_ended_by", json!("speech_stopped"))]);
+        tell("speech", &[("first_played_ms", json!(412.5))]);
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        let turn = data(&tree(&lines.join("\n")))["turns"][0].clone();
+        assert_eq!(
+            (&turn["ended_by"], &turn["first_played"]),
+            (&json!("speech_stopped"), &json!(412_500))
+        );
     }
 
     #[test]
