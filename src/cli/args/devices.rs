@@ -17,8 +17,8 @@ pub struct DeviceArgs {
     /// With --speaker: the device, by its name in `realtime-run devices` or a part of it [default: the system's]
     #[arg(long, value_name = "NAME", requires = "speaker")]
     pub output_device: Option<String>,
-    /// With --mic: be heard only between one press of Enter and the next, which ends the turn if the server does not find
-    /// ends of turns itself
+    /// With --mic: be heard only from one press of a key to the next, or as long as it is held where the terminal tells
+    /// that: space on the screen, Enter where there is none. It ends the turn if the server does not find ends of turns itself
     #[arg(long, requires = "mic", conflicts_with = "messages")]
     pub push_to_talk: bool,
 }

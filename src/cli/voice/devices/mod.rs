@@ -60,7 +60,7 @@ impl OpenDevices {
             return Ok(None);
         }
         if args.push_to_talk && !io::stdin().is_terminal() {
-            let message = "`--push-to-talk` reads its key, Enter, from a terminal, and stdin is none";
+            let message = "`--push-to-talk` reads its key from a terminal, and stdin is none";
             return Err(Failure::usage(anyhow!(message)));
         }
         let commits = matches!(ending, TurnEnding::Commit);
