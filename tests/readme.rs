@@ -55,7 +55,12 @@ fn shell(line: &str, folder: &Path, simulator: &str) -> Command {
         )
         .env(
             "OPENAI_AGENTS_DISABLE_TRACING",
-            if line.contains("--trace") { "0" } else { "1" },
+            // Scripts may expect something of their traces.
+            if ["--trace", "--script"].iter().any(|flag| line.contains(flag)) {
+                "0"
+            } else {
+                "1"
+            },
         );
     shell
 }

@@ -19,6 +19,44 @@ const TURNS: [&str; 4] = [
     "Thank you",
 ];
 
+/// Scripts, of which one expects too much.
+const SCRIPTS: [(&str, &str); 3] = [
+    (
+        "invoices",
+        r#"
+name = "Invoices are listed"
+[[turns]]
+user = "Please list my invoices"
+expect = [
+  { event = "handoff", agent = "Billing" },
+  { event = "tool_call", name = "list_invoices" },
+  { event = "response", text_contains = "R-9", within_ms = 3000 },
+]
+[[turns]]
+user = "Thank you"
+expect = [{ event = "response" }]
+"#,
+    ),
+    (
+        "refund",
+        r#"
+name = "A refund is started"
+[[turns]]
+user = "I want a refund for my last invoice"
+expect = [{ event = "tool_call", name = "start_refund" }, { event = "response" }]
+"#,
+    ),
+    (
+        "hello",
+        r#"
+name = "People are greeted"
+[[turns]]
+user = "Hello"
+expect = [{ event = "response", text_contains = "hello" }]
+"#,
+    ),
+];
+
 /// Output for a terminal as HTML.
 fn terminal(command: &str, output: &str) -> String {
     let mut html = String::from(
@@ -81,6 +119,36 @@ fn pictures() {
     let size = "return [document.body.offsetWidth, document.body.offsetHeight]";
     resize(&browser, &browser.evaluate(size));
     std::fs::write(docs.join("traces-show.png"), browser.screenshot()).unwrap();
+}
+
+#[test]
+#[ignore = "writes a picture of the README"]
+fn picture_of_smoke_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = TempDir::new().unwrap();
+    let page = folder.path().join("page.html");
+    std::fs::create_dir(folder.path().join("smoke")).unwrap();
+    for (name, text) in SCRIPTS {
+        let file = folder.path().join(format!("smoke/{name}.smoke.toml"));
+        std::fs::write(file, text).unwrap();
+    }
+    std::os::unix::fs::symlink(root.join("agents"), folder.path().join("agents")).unwrap();
+    let mut smoke = program();
+    smoke.current_dir(folder.path()).args([
+        "--agent",
+        "agents/concierge.toml",
+        "--script",
+        "smoke",
+        "--simulate",
+        "--report",
+        "page.html",
+    ]);
+    assert_eq!(run(smoke).code, Some(1));
+    let Some(browser) = Browser::start() else { return };
+    resize(&browser, &json!([1280, 800]));
+    browser.open(&page);
+    browser.wait_for("document.querySelectorAll('.row').length > 0", true);
+    std::fs::write(root.join("docs/smoke-html.png"), browser.screenshot()).unwrap();
 }
 
 fn resize(browser: &Browser, size: &serde_json::Value) {

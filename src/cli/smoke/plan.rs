@@ -157,7 +157,9 @@ impl Planner<'_> {
     fn fits(&self, script: &Script, path: &Path) -> Result<(), Failure> {
         let path = path.display();
         if self.args.trace.no_tracing && !script.spans.is_empty() {
-            let message = format!("{path} expects spans, and with --no-tracing there are none");
+            let message = format!(
+                "{path} expects spans, and there are none with --no-tracing or OPENAI_AGENTS_DISABLE_TRACING"
+            );
             return Err(Failure::usage(anyhow!(message)));
         }
         let args = &self.args.script;

@@ -65,14 +65,14 @@ mod tests {
 
     #[test]
     fn the_schema_in_the_repository_is_fresh() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/smoke/report/schema.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
         let fresh = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
         if std::env::var_os("UPDATE_SCHEMA").is_some() {
             fs::write(path, &fresh).unwrap();
         }
         assert!(
             fs::read_to_string(path).unwrap_or_default() == fresh,
-            "schema.json is stale: UPDATE_SCHEMA=1 cargo test --bin realtime-run report writes it anew"
+            "docs/report.schema.json is stale: UPDATE_SCHEMA=1 cargo test --bin realtime-run report writes it anew"
         );
     }
 

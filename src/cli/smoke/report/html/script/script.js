@@ -2,17 +2,18 @@
 function showScript(script, chosen) {
   const attempts = attemptsOf(script);
   const one = chosen ?? attempts.find(({ attempt }) => STATUSES[attempt.status].isWrong) ?? attempts[0];
+  // Of an only attempt, all there is to say is said below.
+  const isAlone = attempts.length <= 1;
   byId('script').replaceChildren(
     element('h2', { id: 'name' }, script.name),
     element('p', { class: 'verdict' }, statusWord(script.status), verdictWords(script)),
     pairs([
       ['script', element('code', {}, script.path)],
       ['agent file', element('code', {}, script.agent)],
-      ['used', tokenWords(script.tokens)],
+      ['used', isAlone ? null : tokenWords(script.tokens)],
     ]),
     element('p', { class: 'rerun' }, element('span', { class: 'soft' }, 'Run it again: '), element('code', { class: 'whole', tabindex: 0 }, script.rerun)),
-    latencies(script) ?? '',
-    attempts.length > 1 ? runsTable(script, attempts, one) : '',
+    ...(isAlone ? [] : [latencies(script) ?? '', runsTable(script, attempts, one)]),
     ...(one ? attemptParts(one.attempt, attemptName(script, one)) : [nothing('It did not come to a run of this script.')]),
   );
   if (one) drawTrace(one.attempt);
