@@ -55,8 +55,8 @@ fn shell(line: &str, folder: &Path, simulator: &str) -> Command {
         )
         .env(
             "OPENAI_AGENTS_DISABLE_TRACING",
-            // Scripts may expect spans.
-            if line.contains("--trace") || line.contains("--script") {
+            // Scripts may expect something of their traces.
+            if ["--trace", "--script"].iter().any(|flag| line.contains(flag)) {
                 "0"
             } else {
                 "1"
