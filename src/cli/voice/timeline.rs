@@ -28,8 +28,6 @@ pub struct Timeline {
     parts: VecDeque<(Part, u64)>,
     /// How much later it is than by the clock.
     ahead: Duration,
-    /// The turn is sent faster than it sounds, so that nothing in it is a pause.
-    is_fast: bool,
     /// Some of the turn was sent.
     has_begun: bool,
     /// Seconds that are settled.
@@ -83,7 +81,6 @@ impl Timeline {
             assistant: Lane::new(assistant_rate),
             parts: VecDeque::new(),
             ahead: Duration::ZERO,
-            is_fast: false,
             has_begun: false,
             settled: 0,
         }
@@ -95,13 +92,14 @@ impl Timeline {
         // A microphone's chunks are sent when they have sounded; one that is longer than a second is none.
         let length = (samples.len() as u64).min(lane.rate.into());
         let begins = lane.at(now + self.ahead).saturating_sub(length);
-        let paused = match (self.has_begun, self.is_fast) {
-            (false, _) => begins > lane.end,
-            (true, false) => begins > lane.end + lane.at(PAUSE),
-            (true, true) => false,
-        };
+        let pause = if self.has_begun { lane.at(PAUSE) } else { 0 };
         self.has_begun = true;
-        let place = if paused { begins } else { lane.end };
+        let place = match begins > lane.end + pause {
+            true => begins,
+            false => lane.end,
+        };
+        // What is settled stays, however long this has waited.
+        let place = place.max(self.settled * u64::from(lane.rate));
         lane.push(place, place, samples, ());
         let end = lane.time(lane.end);
         if end > now + self.ahead + LATE {
@@ -113,7 +111,6 @@ impl Timeline {
     /// heard to their end before.
     pub fn turn(&mut self, is_fast: bool, now: Duration) {
         self.has_begun = false;
-        self.is_fast = is_fast;
         if is_fast {
             let end = self.assistant.time(self.assistant.end);
             self.ahead = self.ahead.max(end.saturating_sub(now));
@@ -139,6 +136,7 @@ impl Timeline {
         };
         let lane = &mut self.assistant;
         let place = lane.at(now + self.ahead).max(lane.end);
+        let place = place.max(self.settled * u64::from(lane.rate));
         lane.push(place, offset, samples, part);
     }
 
@@ -250,7 +248,6 @@ impl<T: Clone + PartialEq> Lane<T> {
         let mut pieces = Vec::new();
         while let Some(piece) = self.pieces.pop_front_if(|piece| piece.place < to) {
             let (piece, rest) = piece.split_at(to);
-            // A piece that came when its place was settled already is heard at once.
             sound.resize(sound.len().max(piece.place.saturating_sub(from) as usize), 0);
             sound.extend_from_slice(&piece.samples);
             pieces.push(piece);
@@ -259,7 +256,6 @@ impl<T: Clone + PartialEq> Lane<T> {
                 break;
             }
         }
-        sound.truncate(rate as usize);
         (sound, pieces)
     }
 }
@@ -360,6 +356,30 @@ mod tests {
         timeline.user(vec![2; 20], ms(5_000));
         let [user, _] = all(timeline);
         assert_eq!(user, [(1_010, 1, 1_000), (4_980, 2, 20)]);
+    }
+
+    #[test]
+    fn a_pause_in_sound_that_comes_as_it_likes_is_one() {
+        let mut timeline = timeline();
+        timeline.turn(true, ms(0));
+        timeline.user(vec![1; 500], ms(10));
+        timeline.user(vec![1; 500], ms(20));
+        while timeline.settle(ms(5_000)).is_some() {}
+        for n in 0..5 {
+            timeline.user(vec![2; 400], ms(5_000 + n));
+        }
+        // Two seconds are settled; the time line is 980 ms ahead of the clock.
+        let [user, _] = all(timeline);
+        assert_eq!(user, [(5_000 + 980 - 400 - 2_000, 2, 2_000)]);
+    }
+
+    #[test]
+    fn what_has_waited_too_long_comes_after_what_is_settled() {
+        let mut timeline = timeline();
+        while timeline.settle(ms(60_000)).is_some() {}
+        timeline.assistant(part("a"), vec![2; 20], ms(5_020));
+        timeline.user(vec![1; 20], ms(5_020));
+        assert_eq!(all(timeline), [[(0, 1, 20)], [(0, 2, 20)]]);
     }
 
     #[test]
