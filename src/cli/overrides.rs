@@ -67,21 +67,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::args::RunArgs;
+    use crate::cli::args::Arguments;
 
     fn applied(flags: &[&str]) -> Result<AgentFile, Failure> {
-        #[derive(Parser)]
-        struct Flags {
-            #[command(flatten)]
-            run: RunArgs,
-        }
         let text = "start = 'A'\ncontext = { user = { name = 'Ada', tier = 'gold' } }\n\
                     [agents.A]\ninstructions = ''\nvoice = 'cedar'\n\
                     [agents.B]\ninstructions = ''\nvoice = 'cedar'\n";
         let mut file = AgentFile::parse("test.toml", text, Path::new("/")).unwrap();
-        let args = Flags::parse_from(["test", "--agent", "test.toml"].iter().chain(flags))
-            .run
-            .agent;
+        let given = ["test", "--agent", "test.toml"].iter().chain(flags);
+        let args = Arguments::parse_from(given).run.agent;
         apply(&args, &mut file).map(|()| file)
     }
 
