@@ -13,6 +13,8 @@ fn agent_files(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries
         .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        // Scripts have a name of two parts.
+        .filter(|path| path.with_extension("").extension().is_none())
         .collect();
     files.sort();
     files

@@ -19,6 +19,8 @@ fn files(directory: &str) -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path());
     entries
         .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        // Scripts have a name of two parts.
+        .filter(|path| path.with_extension("").extension().is_none())
         .collect()
 }
 

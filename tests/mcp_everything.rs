@@ -156,19 +156,42 @@ async fn over_http_several_calls_run_at_once() {
     servers.close().await;
 }
 
-#[tokio::test]
-async fn the_example_agent_calls_a_tool_of_its_server() {
-    let Some(script) = script() else { return };
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("agents");
-    let written = std::fs::read_to_string(directory.join("mcp.toml")).unwrap();
-    // The same package, from where it lies already.
-    let local = written
+/// The text of the example agent's file, with the server from where it lies already.
+fn example(script: &Path) -> String {
+    let written = std::fs::read_to_string(agents().join("mcp.toml")).unwrap();
+    written
         .replace(r#"command = "npx""#, r#"command = "node""#)
         .replace(
             r#""-y", "@modelcontextprotocol/server-everything""#,
             &format!("{:?}", script.display().to_string()),
-        );
-    let file = AgentFile::parse("mcp.toml", &local, &directory).unwrap();
+        )
+}
+
+fn agents() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("agents")
+}
+
+#[tokio::test]
+async fn the_example_s_smoke_test_passes() {
+    let Some(script) = script() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let agent = directory.path().join("mcp.toml");
+    std::fs::write(&agent, example(&script)).unwrap();
+    let played = Command::new(env!("CARGO_BIN_EXE_realtime-run"))
+        .args(["--simulate", "--no-store", "--agent"])
+        .arg(&agent)
+        .arg("--script")
+        .arg(agents().join("mcp.script.toml"))
+        .output();
+    let played = played.await.unwrap();
+    let told = String::from_utf8_lossy(&played.stdout);
+    assert!(played.status.success(), "{told}");
+}
+
+#[tokio::test]
+async fn the_example_agent_calls_a_tool_of_its_server() {
+    let Some(script) = script() else { return };
+    let file = AgentFile::parse("mcp.toml", &example(&script), &agents()).unwrap();
     let simulator = Simulator::bind("127.0.0.1:0").await.unwrap();
     let endpoint = Endpoint::new(&simulator.url()).unwrap();
     let mut session = Session::builder(file.agents)

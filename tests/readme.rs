@@ -55,7 +55,12 @@ fn shell(line: &str, folder: &Path, simulator: &str) -> Command {
         )
         .env(
             "OPENAI_AGENTS_DISABLE_TRACING",
-            if line.contains("--trace") { "0" } else { "1" },
+            // Scripts may expect spans.
+            if line.contains("--trace") || line.contains("--script") {
+                "0"
+            } else {
+                "1"
+            },
         );
     shell
 }

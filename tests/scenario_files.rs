@@ -17,6 +17,8 @@ fn files(directory: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root(directory)).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|ext| ext == "toml"));
+    // Scripts have a name of two parts.
+    files.retain(|path| path.with_extension("").extension().is_none());
     files.sort();
     files
 }

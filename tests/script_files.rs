@@ -89,7 +89,19 @@ fn names_that_the_agents_do_not_have_are_told_with_the_nearest() {
 
 #[test]
 fn good_files_load_and_follow_the_schema() {
+    let examples = [files("agents"), files("scenarios")].concat();
+    let is_script = |path: &PathBuf| path.with_extension("").extension().is_some();
+    let examples: Vec<PathBuf> = examples.into_iter().filter(is_script).collect();
+    for path in &examples {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(
+            text.starts_with("#:schema ./script.schema.json\n") || path.ends_with("flaky.smoke.toml"),
+            "{}",
+            path.display()
+        );
+    }
     let good = [
+        examples,
         files("tests/script_files/valid"),
         files("tests/script_files/valid/shared"),
         files("tests/script_files/valid/shared/more"),

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
+use crate::audio::AudioReader;
 use crate::file::{Content, Diagnostic, Node, check_pattern, misspelt, quoted};
+use crate::protocol::AudioFormat;
 use crate::script::EventKind;
 
 /// The keys of which a turn has one: what the user says or does, or what stands there instead.
@@ -90,25 +92,41 @@ impl Checks<'_> {
         self.mistakes.push(mistake);
     }
 
-    /// A file that is named has to be there.
-    fn path(&mut self, node: Option<&Node>, what: &str) {
+    /// A file that is named has to be there. Tells whether it is.
+    fn path(&mut self, node: Option<&Node>, what: &str) -> bool {
         let Some((node, text)) = node.and_then(|node| Some((node, node.text()?))) else {
-            return;
+            return false;
         };
         let path = self.directory.join(&text.value);
         let why = match path.metadata() {
-            Ok(data) if data.is_file() => return,
+            Ok(data) if data.is_file() => return true,
             Ok(_) => "it is no file".to_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
             Err(error) => error.to_string(),
         };
+        let message = format!("the {what} `{}` can't be read: {why}", text.written);
         self.report(
-            Diagnostic::at(
-                node.span.clone(),
-                format!("the {what} `{}` can't be read: {why}", text.written),
-            )
-            .help("paths count from the directory that this file is in"),
+            Diagnostic::at(node.span.clone(), message)
+                .help("paths count from the directory that this file is in"),
         );
+        false
+    }
+
+    /// A file with sound in it.
+    fn audio(&mut self, turn: &Node) {
+        let audio = turn.get("audio");
+        if !self.path(audio, "audio file") {
+            return;
+        }
+        if let Some((node, text)) = audio.and_then(|node| Some((node, node.text()?)))
+            && let Err(error) = AudioReader::open(&self.directory.join(&text.value), AudioFormat::PCM24)
+        {
+            let message = format!(
+                "the audio file `{}` can't be used: {}",
+                text.written, error.problem
+            );
+            self.report(Diagnostic::at(node.span.clone(), message));
+        }
     }
 
     fn simulator(&mut self, simulator: &Node) {
@@ -163,7 +181,7 @@ impl Checks<'_> {
             _ => {}
         }
         self.said(turn, "user", "silence is `silence_ms`, and waiting is `wait_ms`");
-        self.path(turn.get("audio"), "audio file");
+        self.audio(turn);
         self.decision(turn, "approve", "reject");
         self.decision(turn, "reject", "approve");
         if let Some(raw) = turn.get("raw").filter(|raw| is_table(raw))

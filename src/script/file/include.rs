@@ -27,9 +27,9 @@ pub(super) struct Part {
 
 /// Reads the files of one script.
 pub(super) struct Reader<'a> {
-    pub environment: &'a Environment<'a>,
+    environment: &'a Environment<'a>,
     /// What goes over the variables' defaults.
-    pub set: &'a [(String, String)],
+    set: &'a [(String, String)],
     /// What is wrong in any of the files.
     pub mistakes: Vec<Diagnostic>,
     /// The variables of all files.
