@@ -1,7 +1,7 @@
 # What people and CI do with the project; `make` alone says what there is.
 .DEFAULT_GOAL := help
 # Parts of the program that are not built by default, such as `make test FEATURES=devices`.
-FEATURES =
+FEATURES ?=
 .PHONY: help run smoke test lint bench peers browser speech sound screenshots ci
 
 help: ## say what there is
