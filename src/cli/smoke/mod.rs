@@ -154,7 +154,7 @@ fn unplayed(planned: &[Planned], args: &ScriptArgs, given: &Given) -> Vec<Script
         path: planned.path.clone(),
         agent: planned.agent_file.clone(),
         planned: args.repeat as usize,
-        min_pass_rate: args.min_pass_rate.share(),
+        min_pass_rate: args.min_pass_rate,
         runs: Vec::new(),
         rerun: rerun(planned),
     });

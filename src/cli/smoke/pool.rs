@@ -1,6 +1,6 @@
 //! Plays scripts as often as is asked for, so many at a time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Time;
 use super::attempt::Stage;
 use super::plan::Planned;
-use super::results::{Attempt, Results, Run, ScriptResult, Standing};
+use super::results::{Attempt, Results, ScriptResult, Standing};
 use super::tell::{Ended, Teller};
 use crate::cli::args::ScriptArgs;
 use crate::cli::output::Output;
@@ -31,6 +31,8 @@ pub struct Pool<'a> {
     begun: u32,
     /// Attempts to be made before another run begins.
     retries: VecDeque<Time>,
+    /// The attempts up to now of runs that another one follows, by script and run.
+    tried: HashMap<(usize, u32), Vec<Attempt>>,
     playing: FuturesUnordered<Playing<'a>>,
     /// Nothing more begins.
     is_over: bool,
@@ -53,6 +55,7 @@ impl<'a> Pool<'a> {
             scripts,
             begun: 0,
             retries: VecDeque::new(),
+            tried: HashMap::new(),
             playing: FuturesUnordered::new(),
             is_over: false,
         }
@@ -90,8 +93,10 @@ impl<'a> Pool<'a> {
                 () = self.teller.wait() => self.teller.tick(),
             }
         }
+        for ((script, run), attempts) in self.tried {
+            self.scripts[script].add(run as usize, attempts);
+        }
         for script in &mut self.scripts {
-            script.runs.retain(|run| !run.attempts.is_empty());
             script.runs.sort_by_key(|run| run.number);
         }
         Results {
@@ -136,7 +141,7 @@ impl<'a> Pool<'a> {
         })
     }
 
-    fn ended(&mut self, time: Time, mut attempt: Attempt) {
+    fn ended(&mut self, time: Time, attempt: Attempt) {
         let has_passed = Standing::from(&attempt.outcome.verdict).is_good();
         let goes_on = !has_passed && !self.is_over && time.attempt <= self.args.retries;
         let script = &mut self.scripts[time.script];
@@ -147,35 +152,22 @@ impl<'a> Pool<'a> {
             goes_on,
         };
         self.teller.ended(&ended);
-        if !script.wants_trace_of(&attempt) {
-            attempt.tree = None;
-        }
-        self.attempts(time).push(attempt);
+        let run = (time.script, time.run);
+        let mut attempts = self.tried.remove(&run).unwrap_or_default();
+        attempts.push(attempt);
         if goes_on {
+            self.tried.insert(run, attempts);
             self.retries.push_back(Time {
                 attempt: time.attempt + 1,
                 ..time
             });
-        } else if self.args.fail_fast && !self.scripts[time.script].can_pass() {
+            return;
+        }
+        script.add(time.run as usize, attempts);
+        // One that passes takes no other's chances; so passing runs cost nothing here.
+        if self.args.fail_fast && !has_passed && !script.can_pass() {
             self.is_over = true;
         }
-    }
-
-    /// The attempts of a run up to now.
-    fn attempts(&mut self, time: Time) -> &mut Vec<Attempt> {
-        let runs = &mut self.scripts[time.script].runs;
-        let number = time.run as usize;
-        let place = match runs.iter().rposition(|run| run.number == number) {
-            Some(place) => place,
-            None => {
-                runs.push(Run {
-                    number,
-                    attempts: Vec::new(),
-                });
-                runs.len() - 1
-            }
-        };
-        &mut runs[place].attempts
     }
 }
 

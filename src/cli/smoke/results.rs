@@ -7,6 +7,8 @@ use realtime_run::protocol::Usage;
 use realtime_run::script::{Outcome, Verdict};
 use realtime_run::trace::{Timestamp, TraceTree};
 
+use super::MinPassRate;
+
 /// Attempts of a script that went wrong whose traces are kept, at the most.
 const WRONG_TRACES: usize = 8;
 
@@ -34,8 +36,8 @@ pub struct ScriptResult {
     pub agent: PathBuf,
     /// How often it was to be played.
     pub planned: usize,
-    /// The share of runs that have to pass, from 0 to 1.
-    pub min_pass_rate: f64,
+    /// The share of runs that have to pass.
+    pub min_pass_rate: MinPassRate,
     /// The runs that came to their end, by their numbers.
     pub runs: Vec<Run>,
     /// The command that runs this script again, by itself.
@@ -154,6 +156,17 @@ impl ScriptResult {
         (!self.runs.is_empty()).then(|| self.passed() as f64 / self.runs.len() as f64)
     }
 
+    /// The same in percent, in whole ones: 100 only if all passed, and 0 only if none did.
+    pub fn pass_percent(&self) -> Option<usize> {
+        let (passed, runs) = (self.passed(), self.runs.len());
+        let rounded = (200 * passed + runs).checked_div(2 * runs)?;
+        Some(match passed {
+            0 => 0,
+            all if all == runs => 100,
+            _ => rounded.clamp(1, 99),
+        })
+    }
+
     /// How many of its runs passed, at once or not.
     pub fn passed(&self) -> usize {
         self.runs.iter().filter(|run| run.standing().is_good()).count()
@@ -162,18 +175,27 @@ impl ScriptResult {
     /// Whether enough of its runs would pass if all that are left did.
     pub fn can_pass(&self) -> bool {
         let lost = self.runs.len() - self.passed();
-        self.planned - lost >= self.needed()
+        self.planned - lost >= self.min_pass_rate.of(self.planned)
     }
 
-    /// How many of its runs have to pass.
-    fn needed(&self) -> usize {
-        // 0.55 of 20 are 11, though their product is a little more.
-        (self.min_pass_rate * self.planned as f64 - 1e-9).ceil() as usize
+    /// A run has come to its end, with these attempts.
+    pub fn add(&mut self, number: usize, attempts: Vec<Attempt>) {
+        let place = self.runs.len();
+        self.runs.push(Run {
+            number,
+            attempts: Vec::with_capacity(attempts.len()),
+        });
+        for mut attempt in attempts {
+            if !self.wants_trace_of(&attempt) {
+                attempt.tree = None;
+            }
+            self.runs[place].attempts.push(attempt);
+        }
     }
 
     /// Whether the trace of another attempt is worth keeping for a report: of the first that passes, and of the first
     /// that do not.
-    pub fn wants_trace_of(&self, attempt: &Attempt) -> bool {
+    fn wants_trace_of(&self, attempt: &Attempt) -> bool {
         let passed = attempt.has_passed();
         let most = if passed { 1 } else { WRONG_TRACES };
         let alike = self.attempts().filter(|other| other.has_passed() == passed);
@@ -225,10 +247,32 @@ mod tests {
     fn the_traces_of_the_first_that_passed_and_of_some_that_did_not_are_kept() {
         let passed = || attempt(Verdict::Passed, vec![Met::Yes], None);
         let failed = || attempt(Verdict::Failed, vec![Met::Untold], None);
-        let mut played = script("Weather", vec![vec![failed()], vec![failed(), passed()]]);
-        assert!(!played.wants_trace_of(&passed()) && played.wants_trace_of(&failed()));
-        let attempts = &mut played.runs[0].attempts;
-        attempts.extend((0..WRONG_TRACES - 2).map(|_| failed()));
-        assert!(!played.wants_trace_of(&failed()));
+        let mut played = script("Weather", vec![]);
+        played.add(1, vec![failed()]);
+        played.add(2, vec![failed(), passed()]);
+        played.add(3, vec![passed()]);
+        played.add(4, (0..WRONG_TRACES).map(|_| failed()).collect());
+        let kept = |passed: bool| {
+            let kept = played.attempts().filter(|attempt| attempt.tree.is_some());
+            kept.filter(|attempt| attempt.has_passed() == passed).count()
+        };
+        assert_eq!((kept(true), kept(false)), (1, WRONG_TRACES));
+        assert_eq!(played.attempts().count(), 4 + WRONG_TRACES);
+    }
+
+    #[test]
+    fn a_percentage_is_whole_only_where_all_or_none_passed() {
+        let percent = |passed: usize, runs: usize| {
+            let attempts = (0..runs).map(|run| match run < passed {
+                true => vec![attempt(Verdict::Passed, vec![], None)],
+                false => vec![attempt(Verdict::Failed, vec![], None)],
+            });
+            script("Weather", attempts.collect()).pass_percent()
+        };
+        assert_eq!(percent(499, 500), Some(99));
+        assert_eq!(percent(1, 500), Some(1));
+        assert_eq!([percent(500, 500), percent(0, 500)], [Some(100), Some(0)]);
+        assert_eq!([percent(2, 3), percent(1, 3)], [Some(67), Some(33)]);
+        assert_eq!(percent(0, 0), None);
     }
 }

@@ -35,7 +35,7 @@ pub fn results() -> Results {
             ..script("Late", vec![])
         },
         ScriptResult {
-            min_pass_rate: 0.5,
+            min_pass_rate: "50%".parse().unwrap(),
             ..script("Lenient", vec![vec![passed()], vec![failed()]])
         },
     ];
@@ -58,7 +58,7 @@ pub fn script(name: &str, runs: Vec<Vec<Attempt>>) -> ScriptResult {
         path: "smoke/weather.smoke.toml".into(),
         agent: "agents/weather.toml".into(),
         planned: runs.len(),
-        min_pass_rate: 1.0,
+        min_pass_rate: "1".parse().unwrap(),
         runs,
         rerun: "realtime-run --agent agents/weather.toml --script smoke/weather.smoke.toml --simulate"
             .to_owned(),

@@ -40,10 +40,10 @@ fn row(script: &ScriptResult) -> [String; 5] {
 /// How many of its runs passed, as `18/20 (90%)`.
 fn runs(script: &ScriptResult) -> String {
     let (passed, runs) = (script.passed(), script.runs.len());
-    match script.pass_rate() {
+    match script.pass_percent() {
         None => "not run".to_owned(),
         Some(_) if script.planned == 1 => format!("{passed}/{runs}"),
-        Some(rate) => format!("{passed}/{runs} ({:.0}%)", rate * 100.0),
+        Some(percent) => format!("{passed}/{runs} ({percent}%)"),
     }
 }
 

@@ -119,7 +119,7 @@ impl<A> Script<A> {
             agent: text(&script.agent),
             status: script.standing().into(),
             planned_runs: script.planned,
-            min_pass_rate: script.min_pass_rate,
+            min_pass_rate: script.min_pass_rate.share(),
             pass_rate: script.pass_rate(),
             first_word: Latency::of(script.first_words()),
             first_sound: Latency::of(script.first_sounds()),

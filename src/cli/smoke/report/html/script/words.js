@@ -24,7 +24,12 @@ function statusWord(status) {
 /** A length of time in milliseconds, which may be null. */
 const millis = (time) => duration(time === null ? null : time * 1_000);
 
-const percent = (share) => `${Number((100 * share).toFixed(1))} %`;
+/** A share in percent: 100 only if it is the whole, and 0 only if it is nothing. */
+const percent = (share) => {
+  const rounded = Number((100 * share).toFixed(1));
+  const shown = share > 0 && share < 1 ? Math.min(99.9, Math.max(0.1, rounded)) : rounded;
+  return `${shown} %`;
+};
 
 /** Pairs of a name and a value; those without a value are left out. */
 function pairs(all) {
