@@ -305,6 +305,38 @@ async fn a_turn_that_takes_too_long_is_named() {
 }
 
 #[tokio::test]
+async fn the_turns_before_the_time_is_up_are_told() {
+    let options = PlayOptions {
+        until: Some(tokio::time::Instant::now() + Duration::from_millis(1_500)),
+        ..PlayOptions::default()
+    };
+    let script = script([
+        say("hello", [answer("here")]),
+        say("hang", [answer("x"), absent(EventKind::Error)]),
+        say("hello", [answer("here")]),
+    ]);
+    let outcome = perform_with(AGENTS, SCENARIO, Options::default(), &script, options).await;
+    assert_snapshot!(show(&outcome));
+}
+
+#[tokio::test]
+async fn a_judge_gets_no_more_time_than_there_is() {
+    let claimed = expect_with(EventKind::Response, |own| own.judge = Some("it is kind".into()));
+    let server = chat_server::ChatServer::start().await;
+    let options = PlayOptions {
+        until: Some(tokio::time::Instant::now() + Duration::from_millis(1_500)),
+        judge: Some(Judge::new(&server.url(), "tiny", None, Judge::LIMIT).unwrap()),
+        ..PlayOptions::default()
+    };
+    let script = script([say("hello", [claimed])]);
+    let play = perform_with(AGENTS, SCENARIO, Options::default(), &script, options);
+    let (outcome, ()) = tokio::join!(play, async { server.asked().await.until_hung_up().await });
+    let reason = "the time of the whole run was up in turn 1 (says \"hello\")".to_owned();
+    assert_eq!(outcome.verdict, Verdict::TimedOut { reason });
+    assert_eq!(outcome.turns.len(), 1);
+}
+
+#[tokio::test]
 async fn a_language_model_rules_on_what_was_said() {
     let claimed = |claim: &str| expect_with(EventKind::Response, |own| own.judge = Some(claim.into()));
     let script = script([

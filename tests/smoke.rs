@@ -180,18 +180,21 @@ fn a_server_that_is_not_there_breaks_a_run() {
 
 #[test]
 fn the_limit_of_a_run_ends_it() {
-    let late = "[[steps]]\nthen = [{ wait_ms = 60_000 }, { say = 'x' }]\n";
-    let script = "agent = 'agent.toml'\n[simulator]\nscenario = 'late.toml'\n[[turns]]\nuser = 'Hi'\n";
+    let late =
+        "[[steps]]\nthen = [{ say = 'hello' }]\n[[steps]]\nthen = [{ wait_ms = 60_000 }, { say = 'x' }]\n";
+    let script = "agent = 'agent.toml'\n[simulator]\nscenario = 'late.toml'\n[[turns]]\nuser = 'Hi'\n\
+                  expect = [{ event = 'response' }]\n[[turns]]\nuser = 'Wait'\nexpect = [{ event = 'response' }]\n";
     let folder = Folder::with(&[("b.smoke.toml", script), ("late.toml", late)]);
-    let outcome = folder.run(&["--script", "b.smoke.toml", "--simulate", "--timeout", "300ms"]);
+    let arguments = ["--script", "b.smoke.toml", "--simulate", "--timeout", "2s"];
+    let outcome = folder.run(&[&arguments[..], &["--report", "out.json"]].concat());
     assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
-    assert!(
-        outcome
-            .stdout
-            .contains("it was at turn 1 after 300 ms: --timeout sets the limit"),
-        "{}",
-        outcome.stdout
-    );
+    let told = "the time of the whole run was up in turn 2 (says \"Wait\")";
+    assert!(outcome.stdout.contains(told), "{}", outcome.stdout);
+    // What came before is not lost.
+    let report: Value = serde_json::from_str(&folder.read("out.json")).unwrap();
+    let turns = &report["scripts"][0]["runs"][0]["attempts"][0]["turns"];
+    let met = |turn: usize| &turns[turn]["expectations"][0]["met"];
+    assert_eq!([met(0), met(1)], [&json!(true), &json!(false)], "{turns}");
 }
 
 #[test]

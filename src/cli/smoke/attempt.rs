@@ -1,7 +1,6 @@
 //! One attempt to play a script: with a session, a simulated server and a trace of its own.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,13 +44,11 @@ impl Stage<'_> {
         let (started_at, started) = (Timestamp::now(), Instant::now());
         let about = about(planned, time);
         let trace = RunTrace::start(self.destinations, &self.args.trace, &planned.tracing, about);
-        let reached = Arc::new(AtomicUsize::new(0));
-        let on_turn = noted(Arc::clone(&reached), on_turn);
         let mut outcome = match self.hold(planned, time, &trace, on_turn).await {
             Ok(outcome) => outcome,
             Err(Cut::Ending) => return None,
-            Err(Cut::Timeout(limit)) => without_turns(Verdict::TimedOut {
-                reason: out_of_time(limit, reached.load(Ordering::Relaxed)),
+            Err(Cut::Unopened(limit)) => without_turns(Verdict::TimedOut {
+                reason: unopened(limit),
             }),
             Err(Cut::Broken(failure)) => without_turns(broken(failure)),
         };
@@ -70,7 +67,7 @@ impl Stage<'_> {
         planned: &Planned,
         time: Time,
         trace: &RunTrace,
-        on_turn: OnTurn,
+        on_turn: Option<OnTurn>,
     ) -> Result<Outcome, Cut> {
         let deviations = Arc::new(Mutex::new(Vec::new()));
         let server = server(planned, time, &deviations).open().await?;
@@ -89,9 +86,13 @@ impl Stage<'_> {
         planned: &Planned,
         server: &OpenServer,
         trace: &RunTrace,
-        on_turn: OnTurn,
+        on_turn: Option<OnTurn>,
     ) -> Result<Outcome, Cut> {
-        let mut cut = std::pin::pin!(self.cut());
+        let started = Instant::now();
+        let limit = self.args.turns.timeout;
+        let until = limit.and_then(|limit| Some((started.checked_add(limit)?, limit)));
+        let mut ending = self.ending.clone();
+        let mut ends = std::pin::pin!(ending.wait_for(|ending| *ending));
         let is_traced = trace.trace.is_recording();
         let mut session = Session::builder(planned.agents.clone()).endpoint(server.endpoint.clone());
         if !is_traced {
@@ -99,39 +100,29 @@ impl Stage<'_> {
         }
         let session = tokio::select! {
             biased;
-            cut = &mut cut => return Err(cut),
+            _ = &mut ends => return Err(Cut::Ending),
+            limit = run_timeout(until) => return Err(Cut::Unopened(limit)),
             session = trace.trace.scope(session.connect()) => session.map_err(Failure::from)?,
         };
         let handle = session.handle();
         let options = PlayOptions {
             turn_limit: self.args.turns.turn_timeout,
+            until: until.map(|(until, _)| until),
             spans: is_traced.then(|| trace.memory()),
-            on_turn: Some(on_turn),
+            on_turn,
             audio: planned.agents.settings.config.audio.clone(),
             // A server inside the program has nobody who listens.
             realtime: matches!(planned.server, Server::At(_)),
             judge: self.judge.clone(),
         };
-        let cut = tokio::select! {
+        tokio::select! {
             biased;
-            cut = &mut cut => cut,
+            _ = &mut ends => {}
             outcome = script::play(&planned.script, session, options) => return Ok(outcome),
-        };
+        }
         // What played it is gone, and with it the session, which ends in order.
         let _ = timeout(CLOSE_LIMIT, handle.closed()).await;
-        Err(cut)
-    }
-
-    /// Waits for what ends an attempt from without.
-    async fn cut(&self) -> Cut {
-        let started = Instant::now();
-        let limit = self.args.turns.timeout;
-        let until = limit.and_then(|limit| Some((started.checked_add(limit)?, limit)));
-        let mut ending = self.ending.clone();
-        tokio::select! {
-            _ = ending.wait_for(|ending| *ending) => Cut::Ending,
-            limit = run_timeout(until) => Cut::Timeout(limit),
-        }
+        Err(Cut::Ending)
     }
 }
 
@@ -139,8 +130,8 @@ impl Stage<'_> {
 enum Cut {
     /// Everything ends.
     Ending,
-    /// It has taken so long.
-    Timeout(Duration),
+    /// No session opened within this time.
+    Unopened(Duration),
     /// There was no session.
     Broken(Failure),
 }
@@ -212,22 +203,9 @@ fn note_deviations(deviations: &[Deviation], path: &Path, outcome: &mut Outcome)
     }
 }
 
-/// Keeps the turn that was reached, and tells it on.
-fn noted(reached: Arc<AtomicUsize>, on_turn: Option<OnTurn>) -> OnTurn {
-    Arc::new(move |progress| {
-        reached.store(progress.turn, Ordering::Relaxed);
-        if let Some(on_turn) = &on_turn {
-            on_turn(progress);
-        }
-    })
-}
-
-fn out_of_time(limit: Duration, turn: usize) -> String {
+fn unopened(limit: Duration) -> String {
     let limit = duration::show(limit);
-    match turn {
-        0 => format!("the session did not open within {limit}: --timeout sets the limit"),
-        turn => format!("it was at turn {turn} after {limit}: --timeout sets the limit"),
-    }
+    format!("the session did not open within {limit}: --timeout sets the limit")
 }
 
 fn broken(failure: Failure) -> Verdict {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Player, act};
+use super::stop::Stop;
+use super::{Player, act, time_is_up};
 use crate::script::expect::{self, Ending, Question};
 use crate::script::observe::Window;
 use crate::script::{EventKind, Expectation, Finding, Met, Ruling, Turn, TurnOutcome};
@@ -10,6 +11,8 @@ use crate::trace::{TraceId, TraceTree};
 
 /// A turn that was played and is not judged yet.
 pub(super) struct Played<'a> {
+    /// Its place in the script, counted from 0.
+    pub(super) place: usize,
     pub(super) turn: &'a Turn,
     pub(super) window: Window,
     pub(super) ended_at: Duration,
@@ -22,6 +25,7 @@ impl Played<'_> {
             turn,
             window,
             ended_at,
+            ..
         } = self;
         let is_error = |own: &Expectation| own.event == EventKind::Error && !own.absent;
         if !turn.expect.iter().any(is_error) {
@@ -52,7 +56,7 @@ impl<'a> Player<'a> {
         played: &mut Vec<Played<'a>>,
         ending: Ending,
         outcomes: &mut Vec<TurnOutcome>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Stop> {
         let turns = std::mem::take(played);
         let last = turns.len().saturating_sub(1);
         let mut judged = Ok(());
@@ -60,8 +64,8 @@ impl<'a> Player<'a> {
             let ending = if place == last { ending } else { Ending::Over };
             let findings = match self.findings(&played, ending).await {
                 Ok(findings) => findings,
-                Err(reason) => {
-                    judged = Err(reason);
+                Err(stop) => {
+                    judged = Err(stop);
                     expect::untold(played.turn)
                 }
             };
@@ -71,12 +75,12 @@ impl<'a> Player<'a> {
     }
 
     /// What became of what was expected of a turn, after all that a language model had to be asked.
-    async fn findings(&mut self, played: &Played<'a>, ending: Ending) -> Result<Vec<Finding>, String> {
+    async fn findings(&mut self, played: &Played<'a>, ending: Ending) -> Result<Vec<Finding>, Stop> {
         loop {
             match expect::findings(played.turn, &played.window.happened, ending, &self.rulings) {
                 Ok(findings) => return Ok(findings),
                 Err(question) => {
-                    let ruling = self.ask(&question).await?;
+                    let ruling = self.ask(&question, played).await?;
                     self.rulings.insert(question, ruling);
                 }
             }
@@ -84,15 +88,18 @@ impl<'a> Player<'a> {
     }
 
     /// Asks the language model, and goes on listening to the session meanwhile.
-    async fn ask(&mut self, question: &Question) -> Result<Ruling, String> {
+    async fn ask(&mut self, question: &Question, played: &Played<'a>) -> Result<Ruling, Stop> {
         let Some(judge) = self.options.judge.clone() else {
-            return Err("the script asks for a judge, and there is none".to_owned());
+            let reason = "the script asks for a judge, and there is none";
+            return Err(Stop::Broken(reason.to_owned()));
         };
+        let mut time_is_up = std::pin::pin!(time_is_up(self.options.until));
         let mut ruling = std::pin::pin!(judge.judge(&question.claim, &question.words));
         let mut is_open = true;
         loop {
             tokio::select! {
-                ruling = &mut ruling => return ruling.map_err(|error| error.to_string()),
+                ruling = &mut ruling => return ruling.map_err(|error| Stop::Broken(error.to_string())),
+                () = &mut time_is_up => return Err(Stop::time_is_up(played.place, played.turn)),
                 // That it is over is found out by the turn that follows.
                 event = self.session.next(), if is_open => is_open = self.note(event).is_ok(),
             }

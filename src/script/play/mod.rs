@@ -28,6 +28,8 @@ use crate::trace::MemoryProcessor;
 pub struct PlayOptions {
     /// How long a turn may take, beyond what the user takes to say or do it.
     pub turn_limit: Duration,
+    /// When the whole of it has to be over, beyond the orderly end of the session.
+    pub until: Option<Instant>,
     /// The session's settings for sound, which turns that are spoken need.
     pub audio: AudioConfig,
     /// Whether sound goes out, and is heard, in the time that it takes to sound; else as fast as the server takes it, which is
@@ -56,6 +58,7 @@ impl Default for PlayOptions {
     fn default() -> Self {
         Self {
             turn_limit: Duration::from_secs(60),
+            until: None,
             audio: AudioConfig::default(),
             realtime: true,
             judge: None,
@@ -69,6 +72,7 @@ impl std::fmt::Debug for PlayOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlayOptions")
             .field("turn_limit", &self.turn_limit)
+            .field("until", &self.until)
             .field("realtime", &self.realtime)
             .finish_non_exhaustive()
     }
@@ -89,7 +93,8 @@ impl std::fmt::Debug for PlayOptions {
 ///
 /// The first turn that fails is the last one played, for what follows depends on it; turns that act on the same answer are
 /// judged together, once it is over. An answer that failed or is incomplete fails its turn, unless an error is expected of
-/// it. The session may end by the agent's own doing (`end_session`, a guardrail) in the last turn, not before.
+/// it. The session may end by the agent's own doing (`end_session`, a guardrail) in the last turn, not before. When the time
+/// of the whole is up, what happened until then is judged, as far as that takes no more time.
 pub async fn play(script: &Script, session: Session, options: PlayOptions) -> Outcome {
     let trace_id = session.trace_id();
     let mut player = Player::new(script, session, options);
@@ -156,11 +161,12 @@ impl<'a> Player<'a> {
         let mut played = Vec::new();
         for (place, turn) in script.turns.iter().enumerate() {
             self.tell_progress(place);
-            let stop = self.play_turn(place).await.err();
+            let stop = self.play_turn_in_time(place).await.err();
             let ended_at = self.now();
             let window = self.observer.next_window(ended_at);
             let was_over = window.happened.is_empty();
             played.push(Played {
+                place,
                 turn,
                 window,
                 ended_at,
@@ -177,8 +183,9 @@ impl<'a> Player<'a> {
             if has_failed(&outcomes) {
                 return (outcomes, Verdict::Failed);
             }
-            if let Err(reason) = judged {
-                return (outcomes, Verdict::Broken { reason });
+            if let Err(stop) = judged {
+                let verdict = self.verdict(place + 1, stop, &mut outcomes);
+                return (outcomes, verdict);
             }
         }
         (outcomes, Verdict::Passed)
@@ -199,6 +206,19 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Plays a turn, unless the time of the whole is up before.
+    async fn play_turn_in_time(&mut self, place: usize) -> Result<(), Stop> {
+        let until = self.options.until;
+        let played = tokio::select! {
+            biased;
+            played = self.play_turn(place) => Some(played),
+            () = time_is_up(until) => None,
+        };
+        self.voice.end_turn();
+        let turn = &self.script.turns[place];
+        played.unwrap_or_else(|| Err(Stop::time_is_up(place, turn)))
+    }
+
     /// Does what the user does in a turn, and waits until it is over.
     async fn play_turn(&mut self, place: usize) -> Result<(), Stop> {
         let turn = &self.script.turns[place];
@@ -209,7 +229,6 @@ impl<'a> Player<'a> {
             Ok(()) => self.rest(place, self.deadline()).await,
             Err(stop) => Err(stop),
         };
-        self.voice.end_turn();
         played.map_err(|stop| stop.in_turn(place, turn, limit))
     }
 
@@ -282,6 +301,14 @@ impl<'a> Player<'a> {
             }
         };
         tokio::join!(handle.close(), last_events);
+    }
+}
+
+/// Waits until then; for ever if that is never.
+async fn time_is_up(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::session::EndReason;
 /// Why a script is not played on after a turn.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The turn took too long.
+    /// The turn, or the whole, took too long.
     OutOfTime(String),
     /// The session broke.
     Broken(String),
@@ -27,6 +27,14 @@ impl Stop {
             EndReason::Closed | EndReason::Guardrail { .. } => Self::Over(reason.to_string()),
             other => Self::Broken(other.to_string()),
         }
+    }
+
+    /// The time of the whole is up, in this turn.
+    pub(super) fn time_is_up(place: usize, turn: &Turn) -> Self {
+        let (number, act) = (place + 1, act::words(&turn.act));
+        Self::OutOfTime(format!(
+            "the time of the whole run was up in turn {number} ({act})"
+        ))
     }
 
     pub(super) fn ending(&self) -> Ending {
