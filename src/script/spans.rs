@@ -65,21 +65,16 @@ fn check(expectation: &SpanExpectation, seen: &[Seen<'_>]) -> Met {
         .map(|(_, span)| span)
         .collect();
     let (least, most) = expectation.count;
-    if fitting.len() > most.unwrap_or(usize::MAX) {
-        let came = format!(
-            "{}: {}",
-            fitting.len(),
-            list(fitting.iter().map(|span| told(span)))
-        );
-        return Met::No { came };
-    }
-    if fitting.len() >= least {
+    if fitting.len() >= least && fitting.len() <= most.unwrap_or(usize::MAX) {
         return Met::Yes;
     }
     let mut came = match fitting.len() {
         0 => "none".to_owned(),
-        count => count.to_string(),
+        count => format!("{count}: {}", list(fitting.iter().map(|span| told(span)))),
     };
+    if fitting.len() > least {
+        return Met::No { came };
+    }
     let is_near = |span: &Seen<'_>| {
         let SpanExpectation { kind, name, .. } = expectation;
         span.record.data.kind() == kind

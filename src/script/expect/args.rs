@@ -15,7 +15,7 @@ pub(super) fn differences(expected: &Value, actual: &Value) -> Vec<String> {
 
 fn compare(path: &str, expected: &Value, actual: Option<&Value>, told: &mut Vec<String>) {
     match (expected, actual) {
-        (expected, None) => told.push(format!("{path} is missing, expected is {expected}")),
+        (expected, None) => told.push(format!("{path} is missing (expected {expected})")),
         (Value::Object(expected), Some(Value::Object(actual))) => {
             for (key, value) in expected {
                 compare(&format!("{path}.{key}"), value, actual.get(key), told);
@@ -67,7 +67,7 @@ mod tests {
             [
                 r#"args.city is "Milan", not "Rome""#,
                 "args.at.hour is 9, not 10",
-                "args.at.minute is missing, expected is 0",
+                "args.at.minute is missing (expected 0)",
             ]
         );
         assert_eq!(

@@ -45,7 +45,7 @@ pub(super) fn misses(conditions: &Conditions, happening: &Happening) -> Vec<Miss
 fn name(conditions: &Conditions, happening: &Happening) -> Option<Miss> {
     let expected = conditions.name.as_ref()?;
     (happening.name.as_ref() != Some(expected))
-        .then(|| Miss::new(Miss::NAME, format!("it is not of `{expected}`")))
+        .then(|| Miss::new(Miss::NAME, format!("that is not `{expected}`")))
 }
 
 fn agent(conditions: &Conditions, happening: &Happening) -> Option<Miss> {
@@ -54,7 +54,7 @@ fn agent(conditions: &Conditions, happening: &Happening) -> Option<Miss> {
         return None;
     }
     let words = match (&happening.agent, happening.kind) {
-        (None, _) => format!("it is not known to be of `{expected}`"),
+        (None, _) => format!("no agent is known for it (expected `{expected}`)"),
         (Some(actual), EventKind::Handoff) => format!("`{actual}` takes charge, not `{expected}`"),
         (Some(actual), _) => format!("the agent is `{actual}`, not `{expected}`"),
     };
@@ -66,7 +66,7 @@ fn arguments(conditions: &Conditions, happening: &Happening) -> Vec<Miss> {
         (None, _) => Vec::new(),
         (Some(_), None) => vec!["it has no arguments".to_owned()],
         (Some(expected @ Value::Object(_)), Some(Value::String(_))) => {
-            vec![format!("its arguments are no JSON, expected is {expected}")]
+            vec![format!("its arguments are not valid JSON (expected {expected})")]
         }
         (Some(expected), Some(actual)) => args::differences(expected, actual),
     };

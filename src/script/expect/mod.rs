@@ -131,7 +131,13 @@ impl Seen<'_> {
         let expectation = &self.turn.expect[own];
         for happening in self.happened {
             if fits(expectation, happening, self.rulings)? {
-                let came = words::happened(happening);
+                let mut came = words::happened(happening);
+                if let Some(ruling) = self.ruling(own, happening) {
+                    came.push_str(&format!(
+                        ", and the judge says yes: {}",
+                        words::quote(&ruling.reason)
+                    ));
+                }
                 return Ok(self.finding(own, Met::No { came }, Some(happening)));
             }
         }
@@ -179,13 +185,13 @@ impl Seen<'_> {
             && !ruling.holds
         {
             let reason = words::quote(&ruling.reason);
-            let words = format!("it is judged otherwise: {reason}");
+            let words = format!("the judge says no: {reason}");
             misses.push(Miss::new(Miss::SLIGHT, words));
         }
         if misses.is_empty() {
             let why = match self.taken_by[place] {
-                Some(other) => format!("it counts for line {}", self.turn.expect[other].place.line),
-                None => "it came before something that is expected ahead of it".to_owned(),
+                Some(other) => format!("it is what line {} expects", self.turn.expect[other].place.line),
+                None => "it came too early: what is expected before it came later".to_owned(),
             };
             misses.push(Miss::new(Miss::SLIGHT, why));
         }

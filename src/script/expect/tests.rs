@@ -325,3 +325,20 @@ fn a_language_model_is_asked_only_about_what_fits_otherwise() {
     let found = findings(&turn, &happened, Ending::Over, &rulings).unwrap();
     assert_eq!(found[1].ruling, Some(ruled));
 }
+
+#[test]
+fn why_the_judge_affirms_what_is_not_to_be_is_told() {
+    let insulting = absent(EventKind::Response, |own| own.judge = Some("it insults".into()));
+    let question = Question {
+        claim: "it insults".into(),
+        words: "Fool.".into(),
+    };
+    let ruling = Ruling {
+        holds: true,
+        reason: "it calls the user a fool".into(),
+    };
+    let rulings = Rulings::from([(question, ruling)]);
+    let happened = [answer("Fool.", 1)];
+    let found = findings(&turn(vec![insulting]), &happened, Ending::Over, &rulings).unwrap();
+    insta::assert_snapshot!(show(&found));
+}

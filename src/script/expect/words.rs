@@ -72,10 +72,11 @@ fn wanted(conditions: &Conditions) -> String {
         words.push(format!("that matches /{pattern}/"));
     }
     if let Some(claim) = &conditions.judge {
-        words.push(format!("that is judged: {}", quote(claim)));
+        words.push(format!("of which it is true that {}", quote(claim)));
     }
     if let Some(tokens) = conditions.max_tokens {
-        words.push(format!("with at most {tokens} tokens"));
+        let s = if tokens == 1 { "" } else { "s" };
+        words.push(format!("with at most {tokens} token{s}"));
     }
     if let Some(within) = conditions.within {
         words.push(format!("within {}", time(within)));
@@ -119,13 +120,13 @@ pub(super) fn happened(happening: &Happening) -> String {
 pub(super) fn none_of(event: EventKind, all: &[Happening]) -> String {
     let told: Vec<_> = all.iter().filter(|own| own.kind != EventKind::Usage).collect();
     if told.is_empty() {
-        return "nothing came".to_owned();
+        return "nothing".to_owned();
     }
     let mut list: Vec<_> = told.iter().take(LISTED).map(|own| happened(own)).collect();
     if told.len() > LISTED {
         list.push(format!("{} more", told.len() - LISTED));
     }
-    format!("{} came, but {}", no(&named(event, None)), list.join("; "))
+    format!("{}, but {}", no(&named(event, None)), list.join("; "))
 }
 
 /// That there is none of what comes with its article.

@@ -119,7 +119,11 @@ impl Player<'_> {
         };
         let Some(call_id) = call_id else {
             let expected = format!("{} that waits for approval", a_call(tool));
-            return Err(impossible(turn, expected, "none waits for it".to_owned()));
+            return Err(impossible(
+                turn,
+                expected,
+                "no such call waits for approval".to_owned(),
+            ));
         };
         self.observer.is_decided(&call_id);
         let handle = self.handle.clone();

@@ -109,10 +109,6 @@ fn findings(findings: &[Finding], paint: Paint) -> Vec<String> {
                     paint.bold("came"),
                     in_one_line(came, SHOWN)
                 ));
-                if let Some(ruling) = &finding.ruling {
-                    let reason = in_one_line(&ruling.reason, SHOWN);
-                    lines.push(format!("    {}    {reason}", paint.bold("judge")));
-                }
             }
         }
     }
