@@ -2,6 +2,8 @@
 
 #[path = "support/cli.rs"]
 mod cli;
+#[path = "mcp/mod.rs"]
+mod mcp;
 #[path = "support/smoke.rs"]
 mod smoke;
 
@@ -70,6 +72,49 @@ fn what_stands_in_for_a_tool_in_one_script_does_not_in_another() {
     ]);
     let outcome = folder.run(&["--script", ".", "--simulate", "--concurrency", "3"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stdout);
+}
+
+/// Asks the server of tests/mcp for the same twice: it is there for the whole of a run.
+const ECHOES: &str = r#"
+agent = "agent.toml"
+[[turns]]
+user = "Echo one"
+expect = [{ event = "tool_result", name = "echo", text_contains = "Echo" }]
+[[turns]]
+user = "Echo two"
+expect = [{ event = "tool_result", name = "echo", text_contains = "Echo" }]
+"#;
+
+#[tokio::test]
+async fn runs_at_the_same_time_each_have_a_server_of_their_own() {
+    const RUNS: usize = 6;
+    let Some(watched) = mcp::Watched::new("echoes", &["tools=echo"]) else {
+        return;
+    };
+    let agent = format!(
+        "[agents.Assistant]\ninstructions = ''\nmcp_servers = ['echoes']\n\
+         [mcp_servers.echoes]\ncommand = 'python3'\nargs = {}\nstartup_timeout_sec = 20\n",
+        json!(watched.arguments())
+    );
+    let folder = Folder::with(&[("agent.toml", &agent), ("b.smoke.toml", ECHOES)]);
+    let runs = RUNS.to_string();
+    let outcome = folder.run(&[
+        "--script",
+        ".",
+        "--simulate",
+        "--repeat",
+        &runs,
+        "--concurrency",
+        &runs,
+    ]);
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    let mut processes = watched.processes();
+    processes.sort_unstable();
+    processes.dedup();
+    assert_eq!(processes.len(), RUNS, "{:?}", watched.log());
+    assert_eq!(watched.count("initialize"), RUNS, "{:?}", watched.log());
+    assert_eq!(watched.count("tools/call"), 2 * RUNS, "{:?}", watched.log());
+    watched.ended().await;
 }
 
 #[test]

@@ -43,17 +43,18 @@ impl Watched {
     }
 
     pub fn command(&self) -> McpCommand {
+        McpCommand::new("python3", self.arguments())
+    }
+
+    /// What Python is started with.
+    pub fn arguments(&self) -> Vec<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mcp/server.py");
         let start = [
             script.display().to_string(),
             self.log_path().display().to_string(),
         ];
-        McpCommand::new(
-            "python3",
-            start
-                .into_iter()
-                .chain(self.ways.iter().map(|way| (*way).to_owned())),
-        )
+        let ways = self.ways.iter().map(|way| (*way).to_owned());
+        start.into_iter().chain(ways).collect()
     }
 
     pub fn server(&self) -> McpServer {
