@@ -200,7 +200,8 @@ impl Conversation {
             TurnEnding::Silence { length, .. } if turn.is_sounding() => {
                 turn.sound_sent(sent_ms);
                 if !turn.needs_no_silence() {
-                    let silence = Source::silence(length, voice.format, voice.pace);
+                    let silence =
+                        Source::silence(length, voice.format).in_realtime(voice.pace == Pace::Realtime);
                     voice.sender.start(silence);
                     return None;
                 }
