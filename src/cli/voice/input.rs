@@ -11,7 +11,7 @@ use realtime_run::session::SessionHandle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::output::Ear;
+use super::tape::Tape;
 use crate::cli::duration;
 
 /// Sends one source at a time; dropping it ends the task.
@@ -19,8 +19,8 @@ use crate::cli::duration;
 pub struct Sender {
     session: SessionHandle,
     format: AudioFormat,
-    /// Takes note of what is sent.
-    ear: Ear,
+    /// On which goes what is sent.
+    tape: Tape,
     /// How long the server may keep a chunk waiting.
     patience: Duration,
     /// Bytes of all sources up to now.
@@ -38,11 +38,11 @@ pub enum NotSent {
 }
 
 impl Sender {
-    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration, ear: Ear) -> Self {
+    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration, tape: Tape) -> Self {
         Self {
             session,
             format,
-            ear,
+            tape,
             patience,
             sent: Arc::default(),
             task: None,
@@ -54,7 +54,7 @@ impl Sender {
         self.stop();
         let out = Outlet {
             session: self.session.clone(),
-            ear: self.ear.clone(),
+            tape: self.tape.clone(),
             patience: self.patience,
             sent: Arc::clone(&self.sent),
         };
@@ -94,7 +94,7 @@ impl Drop for Sender {
 /// The task's side.
 struct Outlet {
     session: SessionHandle,
-    ear: Ear,
+    tape: Tape,
     patience: Duration,
     sent: Arc<AtomicU64>,
 }
@@ -106,7 +106,7 @@ impl Outlet {
             match timeout(self.patience, self.session.send_audio(chunk.clone(), false)).await {
                 Ok(Ok(())) => {
                     self.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    self.ear.user(&chunk);
+                    self.tape.user(&chunk);
                 }
                 // The session is over, which an event tells.
                 Ok(Err(_)) => return Ok(()),
