@@ -1,7 +1,7 @@
 //! Sound: files, sample rates, and the formats of the wire.
 //!
 //! In: audio files, samples at any rate, or what a tone is to be; and an [`AudioFormat`]. Out: bytes as a Realtime
-//! session carries them, samples at another rate, WAV files. Nothing here knows of sockets or sessions.
+//! session carries them, at once or in their time; samples at another rate, WAV files. Nothing here knows of sockets or sessions.
 
 #[cfg(feature = "devices")]
 pub mod devices;
@@ -10,6 +10,7 @@ mod g711;
 mod reader;
 mod resample;
 mod sample;
+mod source;
 mod tone;
 mod wav;
 
@@ -17,6 +18,7 @@ pub use error::{AudioError, AudioKind, AudioProblem};
 pub use reader::AudioReader;
 pub use resample::{Resampler, UnsupportedRate};
 pub use sample::{to_f32, to_i16};
+pub use source::Source;
 pub use tone::tone;
 pub use wav::{Channels, WavWriter};
 

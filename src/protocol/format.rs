@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,12 @@ impl AudioFormat {
         bytes.saturating_mul(1_000) / self.bytes_per_second()
     }
 
+    /// How long so many bytes sound, to the nanosecond.
+    pub fn duration(self, bytes: u64) -> Duration {
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second());
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// The short name, without the kind of media.
     pub fn name(self) -> &'static str {
         match self {
@@ -80,5 +88,13 @@ mod tests {
         assert_eq!(AudioFormat::PCM24.millis(4_800), 100);
         assert_eq!(AudioFormat::Pcmu.millis(807), 100);
         assert_eq!(AudioFormat::Pcm { rate: 0 }.millis(8), 4_000);
+    }
+
+    #[test]
+    fn the_durations_of_many_chunks_add_up_to_that_of_all() {
+        let chunk = AudioFormat::PCM24.duration(960);
+        assert_eq!(AudioFormat::PCM24.duration(960 * 30_000), chunk * 30_000);
+        let odd = AudioFormat::Pcm { rate: 44_100 };
+        assert_eq!(odd.duration(44_100 * 2 * 600), Duration::from_secs(600));
     }
 }

@@ -1,7 +1,5 @@
 //! When answers have been heard, by the clock: their sound comes faster than it plays.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::SessionEvent;
@@ -26,7 +24,7 @@ impl Playout {
         match event {
             SessionEvent::Audio { audio, .. } => {
                 let begins = self.until.map_or(now, |until| until.max(now));
-                self.until = begins.checked_add(length(audio.len() as u64, self.format));
+                self.until = begins.checked_add(self.format.duration(audio.len() as u64));
             }
             SessionEvent::AudioInterrupted { .. } => self.until = None,
             _ => {}
@@ -39,15 +37,10 @@ impl Playout {
     }
 }
 
-/// How long so many bytes sound, to the nanosecond.
-pub fn length(bytes: u64, format: AudioFormat) -> Duration {
-    let (second, rate) = (1_000_000_000, u128::from(format.bytes_per_second()));
-    let nanos = u128::from(bytes) * second / rate;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn sound(millis: usize) -> SessionEvent {
@@ -56,14 +49,6 @@ mod tests {
             content_index: 0,
             audio: vec![0; millis * 8].into(),
         }
-    }
-
-    #[test]
-    fn the_lengths_of_many_chunks_add_up_to_that_of_all() {
-        let chunk = length(960, AudioFormat::PCM24);
-        assert_eq!(length(960 * 30_000, AudioFormat::PCM24), chunk * 30_000);
-        let odd = AudioFormat::Pcm { rate: 44_100 };
-        assert_eq!(length(44_100 * 2 * 600, odd), Duration::from_secs(600));
     }
 
     #[test]

@@ -26,10 +26,10 @@ pub struct AudioReader {
     name: String,
     kind: AudioKind,
     format: AudioFormat,
-    source: Source,
+    origin: Origin,
 }
 
-enum Source {
+enum Origin {
     /// Already in the format.
     Raw(Box<dyn Read + Send>),
     Converted(Box<Conversion>),
@@ -69,21 +69,21 @@ impl AudioReader {
             name: name.into(),
             kind: AudioKind::Raw,
             format,
-            source: Source::Raw(Box::new(source)),
+            origin: Origin::Raw(Box::new(source)),
         }
     }
 
     fn new(name: String, file: Box<dyn MediaSource>, format: AudioFormat) -> Result<Self, AudioError> {
         let opened = Sound::open(file).and_then(|(kind, sound)| {
             let conversion = Conversion::new(kind, sound, format)?;
-            Ok((kind, Source::Converted(Box::new(conversion))))
+            Ok((kind, Origin::Converted(Box::new(conversion))))
         });
         match opened {
-            Ok((kind, source)) => Ok(Self {
+            Ok((kind, origin)) => Ok(Self {
                 name,
                 kind,
                 format,
-                source,
+                origin,
             }),
             Err(problem) => Err(AudioError { name, problem }),
         }
@@ -106,9 +106,9 @@ impl AudioReader {
 
     /// How long the whole sound is, where its header says; the file may be shorter.
     pub fn duration(&self) -> Option<Duration> {
-        match &self.source {
-            Source::Raw(_) => None,
-            Source::Converted(conversion) => conversion.duration,
+        match &self.origin {
+            Origin::Raw(_) => None,
+            Origin::Converted(conversion) => conversion.duration,
         }
     }
 
@@ -119,9 +119,9 @@ impl AudioReader {
     pub fn next_chunk(&mut self, duration: Duration) -> Result<Option<Bytes>, AudioError> {
         let samples = duration.as_nanos() * u128::from(sample_rate(self.format)) / 1_000_000_000;
         let samples = usize::try_from(samples).unwrap_or(usize::MAX).max(1);
-        let chunk = match &mut self.source {
-            Source::Raw(source) => raw_chunk(source, samples, self.format),
-            Source::Converted(conversion) => conversion.next_chunk(samples, self.format),
+        let chunk = match &mut self.origin {
+            Origin::Raw(source) => raw_chunk(source, samples, self.format),
+            Origin::Converted(conversion) => conversion.next_chunk(samples, self.format),
         };
         chunk.map_err(|problem| AudioError {
             name: self.name.clone(),
@@ -318,7 +318,7 @@ mod tests {
             samples += chunk.len() / 2;
         }
         assert_eq!(samples, 600 * 24_000, "without drift");
-        let Source::Converted(conversion) = &reader.source else {
+        let Origin::Converted(conversion) = &reader.origin else {
             unreachable!("it has a header");
         };
         let kept = conversion.mono.capacity() + conversion.resampled.capacity() + conversion.ready.capacity();

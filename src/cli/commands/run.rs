@@ -28,7 +28,7 @@ use crate::cli::server::{OpenServer, Server};
 use crate::cli::signals::Signals;
 use crate::cli::trace::{Destinations, RunTrace, Targets};
 use crate::cli::turns::Turns;
-use crate::cli::voice::{AudioOut, Cue, Cues, Devices, Ear, OpenDevices, Stdout, TurnEnding};
+use crate::cli::voice::{AudioOut, Cue, Cues, Devices, OpenDevices, Stdout, Tape, TurnEnding};
 
 /// Runs a session from its agent file to the delivery of its trace.
 pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
@@ -77,7 +77,7 @@ pub fn run(args: &RunArgs, printer: &Printer) -> Result<ExitStatus, Failure> {
         args,
         cues,
         formats,
-        ear: audio_out.as_ref().map(|out| out.ear.clone()).unwrap_or_default(),
+        tape: audio_out.as_ref().map(|out| out.tape.clone()).unwrap_or_default(),
         limits: Limits {
             run: args
                 .turns
@@ -134,7 +134,7 @@ struct Run<'a> {
     cues: Cues,
     /// The formats of the user's and the assistant's sound.
     formats: (AudioFormat, AudioFormat),
-    ear: Ear,
+    tape: Tape,
     limits: Limits,
     destinations: String,
     traced: bool,
@@ -208,10 +208,10 @@ impl Run<'_> {
                 self.formats,
                 ending,
                 &self.limits,
-                self.ear.clone(),
+                self.tape.clone(),
             )
         });
-        let devices = devices.map(|devices| devices.start(&session, &self.ear));
+        let devices = devices.map(|devices| devices.start(&session, &self.tape));
         let turns = self
             .turns((&names, &start), devices.as_ref())
             .map_err(Failure::broken)?;
@@ -228,7 +228,7 @@ impl Run<'_> {
         );
         let conversation = conversation
             .with_voice(voice)
-            .with_ear(self.ear.clone())
+            .with_tape(self.tape.clone())
             .with_devices(devices);
         Ok(conversation.hold(signals).await)
     }

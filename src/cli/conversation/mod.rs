@@ -27,7 +27,7 @@ use super::render::Renderer;
 use super::signals::{Signals, Wish};
 use super::slash::Slash;
 use super::turns::{Input, Turns};
-use super::voice::{Devices, Ear};
+use super::voice::{Devices, Tape};
 
 /// How long the orderly end of a session may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -61,8 +61,8 @@ pub struct Conversation {
     voice: Option<Voice>,
     /// The microphone and the speaker.
     devices: Option<Devices>,
-    /// Takes note of what sounds.
-    ear: Ear,
+    /// On which goes what sounds.
+    tape: Tape,
     /// Messages that wait for the turn to end.
     typed_ahead: VecDeque<String>,
     /// A change of agent that was asked for at the prompt.
@@ -121,7 +121,7 @@ impl Conversation {
             turn_until: None,
             voice: None,
             devices: None,
-            ear: Ear::default(),
+            tape: Tape::default(),
             typed_ahead: VecDeque::new(),
             switching: None,
             approver,
@@ -147,9 +147,9 @@ impl Conversation {
         self
     }
 
-    /// With someone who takes note of what sounds.
-    pub fn with_ear(mut self, ear: Ear) -> Self {
-        self.ear = ear;
+    /// With a tape of what sounds.
+    pub fn with_tape(mut self, tape: Tape) -> Self {
+        self.tape = tape;
         self
     }
 
@@ -255,7 +255,7 @@ impl Conversation {
     fn on_event(&mut self, event: &SessionEvent) -> Option<ExitStatus> {
         self.renderer.event(event, &self.printer);
         self.turns.show(event);
-        self.ear.event(event);
+        self.tape.event(event);
         match event {
             SessionEvent::SessionStart { .. } => self.begin(),
             SessionEvent::Handoff { to, .. } => self.agents.1.clone_from(to),
@@ -353,7 +353,7 @@ impl Conversation {
         if !self.turns.are_typed() || self.turns.have_a_screen() {
             self.renderer.message(&message, &self.printer);
         }
-        self.ear.turn(false);
+        self.tape.turn(false);
         self.interrupted = false;
         self.has_spoken = true;
         self.told = None;
@@ -389,12 +389,12 @@ impl Conversation {
     async fn close(&mut self, signals: &mut Signals) {
         let handle = self.session.handle();
         let (session, renderer, printer) = (&mut self.session, &mut self.renderer, &self.printer);
-        let ear = &self.ear;
+        let tape = &self.tape;
         // Without waiting for room: there are only as many as the session may have kept back.
         let last_events = async {
             while let Some(event) = session.next().await {
                 renderer.event(&event, printer);
-                ear.event(&event);
+                tape.event(&event);
             }
         };
         let end = async { tokio::join!(handle.close(), last_events) };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Conversation, Limits, until};
 use crate::cli::args::Pace;
 use crate::cli::exit::ExitStatus;
-use crate::cli::voice::{Cue, Ear, Next, NotSent, Playout, Sender, Source, SpokenTurn, TurnEnding};
+use crate::cli::voice::{Cue, Next, NotSent, Playout, Sender, Source, SpokenTurn, Tape, TurnEnding};
 
 /// What a conversation with spoken turns has beside one in writing.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ impl Voice {
         (input, output): (AudioFormat, AudioFormat),
         ending: TurnEnding,
         limits: &Limits,
-        ear: Ear,
+        tape: Tape,
     ) -> Self {
         Self {
-            sender: Sender::new(session, input, limits.turn, ear),
+            sender: Sender::new(session, input, limits.turn, tape),
             ending,
             playout: Playout::new(output),
             format: input,
@@ -123,7 +123,7 @@ impl Conversation {
         // Files that are said as fast as they can be leave nobody time to listen. Without this each would cut off the
         // answer to the one before.
         voice.hears_at_once |= pace == Pace::Fast && !cue.is_stdin();
-        self.ear.turn(pace == Pace::Fast);
+        self.tape.turn(pace == Pace::Fast);
         match cue.start() {
             Ok(source) => voice.sender.start(source),
             Err(error) => {
@@ -200,7 +200,8 @@ impl Conversation {
             TurnEnding::Silence { length, .. } if turn.is_sounding() => {
                 turn.sound_sent(sent_ms);
                 if !turn.needs_no_silence() {
-                    let silence = Source::silence(length, voice.format, voice.pace);
+                    let silence =
+                        Source::silence(length, voice.format).in_realtime(voice.pace == Pace::Realtime);
                     voice.sender.start(silence);
                     return None;
                 }

@@ -1,18 +1,17 @@
-//! The one way of the user's sound to the session: a task that sends a source's chunks when they are due.
+//! The one way of the user's sound to the session: a task that sends what a source gives, so that the conversation can wait for
+//! other things.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use realtime_run::audio::Source;
 use realtime_run::protocol::AudioFormat;
 use realtime_run::session::SessionHandle;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
-use super::output::Ear;
-use super::playout::length;
-use super::source::Source;
-use crate::cli::args::Pace;
+use super::tape::Tape;
 use crate::cli::duration;
 
 /// Sends one source at a time; dropping it ends the task.
@@ -20,8 +19,8 @@ use crate::cli::duration;
 pub struct Sender {
     session: SessionHandle,
     format: AudioFormat,
-    /// Takes note of what is sent.
-    ear: Ear,
+    /// On which goes what is sent.
+    tape: Tape,
     /// How long the server may keep a chunk waiting.
     patience: Duration,
     /// Bytes of all sources up to now.
@@ -39,11 +38,11 @@ pub enum NotSent {
 }
 
 impl Sender {
-    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration, ear: Ear) -> Self {
+    pub fn new(session: SessionHandle, format: AudioFormat, patience: Duration, tape: Tape) -> Self {
         Self {
             session,
             format,
-            ear,
+            tape,
             patience,
             sent: Arc::default(),
             task: None,
@@ -55,8 +54,7 @@ impl Sender {
         self.stop();
         let out = Outlet {
             session: self.session.clone(),
-            format: self.format,
-            ear: self.ear.clone(),
+            tape: self.tape.clone(),
             patience: self.patience,
             sent: Arc::clone(&self.sent),
         };
@@ -96,28 +94,19 @@ impl Drop for Sender {
 /// The task's side.
 struct Outlet {
     session: SessionHandle,
-    format: AudioFormat,
-    ear: Ear,
+    tape: Tape,
     patience: Duration,
     sent: Arc<AtomicU64>,
 }
 
 impl Outlet {
     async fn send(self, mut source: Source) -> Result<(), NotSent> {
-        let started = Instant::now();
-        let mut bytes = 0;
         while let Some(chunk) = source.next().await {
-            let chunk = chunk.map_err(NotSent::Unreadable)?;
-            let length_of_chunk = chunk.len() as u64;
-            bytes += length_of_chunk;
-            if source.pace == Pace::Realtime {
-                // As a microphone has it: when its last sample has sounded. Counted from the start, so nothing adds up.
-                sleep_until(started + length(bytes, self.format)).await;
-            }
+            let chunk = chunk.map_err(|error| NotSent::Unreadable(error.to_string()))?;
             match timeout(self.patience, self.session.send_audio(chunk.clone(), false)).await {
                 Ok(Ok(())) => {
-                    self.sent.fetch_add(length_of_chunk, Ordering::Relaxed);
-                    self.ear.user(&chunk);
+                    self.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    self.tape.user(&chunk);
                 }
                 // The session is over, which an event tells.
                 Ok(Err(_)) => return Ok(()),

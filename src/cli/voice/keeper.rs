@@ -9,7 +9,7 @@ use realtime_run::audio;
 use realtime_run::protocol::AudioFormat;
 
 use super::files::{SoundFile, Stereo, TurnFiles, Written};
-use super::output::{Heard, Sound};
+use super::tape::{Heard, Sound};
 use super::timeline::{Part, Second, Timeline};
 
 /// How often what is written is made readable, and time goes on when nothing happens.

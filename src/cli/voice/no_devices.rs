@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use realtime_run::protocol::AudioFormat;
 use realtime_run::session::{SessionEvent, SessionHandle};
 
-use super::{Ear, TurnEnding};
+use super::{Tape, TurnEnding};
 use crate::cli::args::DeviceArgs;
 use crate::cli::exit::{ExitStatus, Failure};
 
@@ -47,7 +47,7 @@ impl OpenDevices {
         }
     }
 
-    pub fn start(self, _session: &SessionHandle, _ear: &Ear) -> Devices {
+    pub fn start(self, _session: &SessionHandle, _tape: &Tape) -> Devices {
         match self.0 {}
     }
 }

@@ -1,159 +1,31 @@
 //! Where a run's sound goes: into files by a thread that writes them, or raw to stdout.
-//!
-//! The thread is fed by a queue that never makes anybody wait. What waits in it, and what has come and is not heard yet, is
-//! bounded; beyond that sound is left out, counted and told.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
 use realtime_run::audio::{self, Channels};
-use realtime_run::protocol::{AudioFormat, Id};
-use realtime_run::session::SessionEvent;
+use realtime_run::protocol::AudioFormat;
 
 use super::files::{CONVERSATION, SoundFile, Stereo, TurnFiles, Written, is_own_file};
 use super::keeper::Keeper;
+use super::tape::Tape;
 use crate::cli::args::VoiceArgs;
 use crate::cli::exit::{ExitStatus, Failure};
-use crate::cli::output::{Output, Stream};
+use crate::cli::output::Stream;
 use crate::cli::printer::Printer;
 use crate::cli::record::are_same;
 
-/// The most sound that waits to be written or heard, in bytes: more than twenty minutes at 24 kHz.
-const MOST: u64 = 64 << 20;
 /// How long the rest may take to be written at the end.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);
-
-/// Takes note of what sounds, if that is wanted. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Ear {
-    /// The thread that writes files, if any are wanted.
-    keeper: Option<mpsc::Sender<Heard>>,
-    /// Bytes that are on their way to a file.
-    waiting: Arc<AtomicU64>,
-    /// Bytes that there was no room for.
-    left_out: Arc<AtomicU64>,
-    /// Where raw sound goes, if it is wanted.
-    stdout: Option<Output>,
-}
-
-/// What happened, and when.
-#[derive(Debug)]
-pub struct Heard {
-    pub at: Instant,
-    pub what: Sound,
-}
-
-#[derive(Debug)]
-pub enum Sound {
-    /// The session can be used: time begins.
-    Begin,
-    /// The user says or writes something new; `fast` sound does not wait until the answers before have been heard.
-    Turn { fast: bool },
-    /// Sound of the user, sent.
-    User(Bytes),
-    /// The server heard the user begin to speak.
-    Speech { start_ms: Option<u64> },
-    /// The assistant answers.
-    Answer,
-    /// Sound of an answer, received.
-    Assistant {
-        item_id: Id,
-        content_index: u32,
-        audio: Bytes,
-    },
-    /// An answer is cut off.
-    Cut {
-        item_id: Id,
-        content_index: u32,
-        played_ms: u64,
-    },
-    /// Nothing more comes.
-    End,
-}
-
-impl Ear {
-    /// The session has told of something.
-    pub fn event(&self, event: &SessionEvent) {
-        let what = match event {
-            SessionEvent::SessionStart { .. } => Sound::Begin,
-            SessionEvent::SpeechStarted { audio_start_ms, .. } => Sound::Speech {
-                start_ms: *audio_start_ms,
-            },
-            SessionEvent::AgentStart { .. } => Sound::Answer,
-            SessionEvent::Audio {
-                item_id,
-                content_index,
-                audio,
-            } => {
-                if let Some(stdout) = &self.stdout {
-                    stdout.bytes(Stream::Stdout, audio);
-                }
-                Sound::Assistant {
-                    item_id: item_id.clone(),
-                    content_index: *content_index,
-                    audio: audio.clone(),
-                }
-            }
-            SessionEvent::AudioInterrupted {
-                item_id,
-                content_index,
-                played_ms,
-            } => Sound::Cut {
-                item_id: item_id.clone(),
-                content_index: *content_index,
-                played_ms: *played_ms,
-            },
-            _ => return,
-        };
-        self.note(what);
-    }
-
-    /// The user says or writes something new from now on. Sound that is sent as fast as the server takes it does not wait
-    /// until the answers before have been heard; on the time line it does.
-    pub fn turn(&self, fast: bool) {
-        self.note(Sound::Turn { fast });
-    }
-
-    /// A chunk of the user's sound was sent right now.
-    pub fn user(&self, audio: &Bytes) {
-        self.note(Sound::User(audio.clone()));
-    }
-
-    fn note(&self, what: Sound) {
-        let Some(keeper) = &self.keeper else { return };
-        let bytes = what.bytes();
-        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        if bytes > 0 && waiting + bytes > MOST {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            self.left_out.fetch_add(bytes, Ordering::Relaxed);
-            return;
-        }
-        let at = Instant::now();
-        // The thread ends after this side does.
-        let _ = keeper.send(Heard { at, what });
-    }
-}
-
-impl Sound {
-    /// How much it holds.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Self::User(audio) | Self::Assistant { audio, .. } => audio.len() as u64,
-            _ => 0,
-        }
-    }
-}
 
 /// The sound of a run that is kept, with `--audio-out` and `--audio-out-dir`.
 #[derive(Debug)]
 pub struct AudioOut {
-    pub ear: Ear,
+    pub tape: Tape,
     done: Option<mpsc::Receiver<Vec<Written>>>,
     format: AudioFormat,
 }
@@ -199,12 +71,7 @@ impl AudioOut {
             (keeper, done) = (Some(heard), Some(written));
         }
         Ok(Some(Self {
-            ear: Ear {
-                keeper,
-                waiting,
-                left_out: Arc::default(),
-                stdout: raw.then(|| printer.output().clone()),
-            },
+            tape: Tape::new(keeper, waiting, raw.then(|| printer.output().clone())),
             done,
             format: output,
         }))
@@ -213,7 +80,7 @@ impl AudioOut {
     /// Waits until everything is written, and tells what is there; the exit status is bad if that is not everything.
     pub fn finish(self, status: ExitStatus, printer: &Printer) -> ExitStatus {
         let Some(done) = self.done else { return status };
-        self.ear.note(Sound::End);
+        self.tape.end();
         let mut whole = true;
         match done.recv_timeout(FINISH_LIMIT) {
             Ok(files) => {
@@ -227,7 +94,7 @@ impl AudioOut {
                 printer.error(message, None);
             }
         }
-        let left_out = self.ear.left_out.load(Ordering::Relaxed);
+        let left_out = self.tape.left_out();
         if left_out > 0 {
             whole = false;
             let seconds = left_out / self.format.bytes_per_second();
@@ -327,29 +194,4 @@ fn conversation_files(
 
 fn heard_and_written(path: &Path) -> Failure {
     Failure::usage(anyhow!("{} can't be heard and written at once", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_there_is_no_room_for_is_left_out_and_counted() {
-        let (keeper, notes) = mpsc::channel();
-        let ear = Ear {
-            keeper: Some(keeper),
-            ..Ear::default()
-        };
-        let megabyte = Bytes::from(vec![0; 1 << 20]);
-        for _ in 0..67 {
-            ear.user(&megabyte);
-        }
-        assert_eq!(ear.left_out.load(Ordering::Relaxed), 3 << 20);
-        ear.turn(false);
-        assert_eq!(
-            notes.try_iter().count(),
-            64 + 1,
-            "what is no sound always has room"
-        );
-    }
 }

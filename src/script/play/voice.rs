@@ -5,22 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::stop::Stop;
-use super::{PlayOptions, Player, after};
-use crate::audio::{self, AudioReader};
+use super::{PlayOptions, Player};
+use crate::audio::{AudioReader, Source};
 use crate::protocol::AudioFormat;
 use crate::script::expect::time;
 use crate::session::SessionEvent;
-use crate::session::playout::length;
 use crate::session::spoken::{Next, SpokenTurn, TurnEnding};
-
-/// How much sound is sent at once.
-const CHUNK: Duration = Duration::from_millis(20);
-/// Chunks of a file that may wait to be sent.
-const WAITING: usize = 16;
 
 /// The user's voice.
 #[derive(Debug)]
@@ -68,18 +61,9 @@ impl Voice {
             .map_or(Next::Over, |turn| turn.next(Instant::now()))
     }
 
+    /// Whether the server has heard a spoken turn end, so that more silence would tell it nothing.
     fn needs_no_silence(&self) -> bool {
-        self.turn.as_ref().is_none_or(SpokenTurn::needs_no_silence)
-    }
-
-    /// Samples in so much sound.
-    fn samples(&self, length: Duration) -> u64 {
-        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        millis.saturating_mul(audio::sample_rate(self.format).into()) / 1_000
-    }
-
-    fn silence(&self, samples: u64) -> Bytes {
-        audio::encode((0..samples).map(|_| 0), self.format).into()
+        self.turn.as_ref().is_some_and(SpokenTurn::needs_no_silence)
     }
 }
 
@@ -90,19 +74,16 @@ impl Player<'_> {
         self.observer
             .user_begins(format!("(what is in {})", path.display()));
         self.voice.turn = Some(SpokenTurn::begin(self.voice.format.millis(self.voice.sent)));
-        let mut chunks = read(path, self.voice.format);
-        let mut pace = Pace::new(self.options.realtime);
-        while let Some(chunk) = self.during(chunks.recv(), self.deadline()).await? {
-            let chunk = chunk.map_err(Stop::Broken)?;
-            self.send_sound(chunk, &mut pace).await?;
-            self.ask_for_answer(self.deadline()).await?;
-        }
+        let (file, format) = (path.to_owned(), self.voice.format);
+        let sound = Source::read(move || AudioReader::open(&file, format), format);
+        let sound = sound.map_err(|error| Stop::Broken(format!("sound can't be read: {error}")))?;
+        self.send(sound).await?;
         self.observer.user_ended(self.now());
         let sent_ms = self.voice.format.millis(self.voice.sent);
         match self.voice.ending {
             TurnEnding::Silence { length, .. } => {
                 self.with_turn(|turn| turn.sound_sent(sent_ms));
-                self.send_silence(length, &mut pace).await?;
+                self.send(Source::silence(length, self.voice.format)).await?;
                 self.with_turn(|turn| turn.silence_sent(Instant::now()));
             }
             TurnEnding::Commit => {
@@ -121,8 +102,7 @@ impl Player<'_> {
         self.ears.have_heard_all(&self.handle);
         self.observer
             .user_begins(format!("(nothing for {})", time(length)));
-        let mut pace = Pace::new(self.options.realtime);
-        self.send_silence(length, &mut pace).await
+        self.send(Source::silence(length, self.voice.format)).await
     }
 
     /// Asks for an answer, where the server only tells where turns end.
@@ -136,26 +116,23 @@ impl Player<'_> {
         self.check(sent, deadline).await
     }
 
-    /// Sends so much silence; less, if the server has heard a spoken turn end before.
-    async fn send_silence(&mut self, length: Duration, pace: &mut Pace) -> Result<(), Stop> {
-        let most = self.voice.samples(CHUNK).max(1);
-        let mut left = self.voice.samples(length);
-        let is_after_speech = self.voice.turn.is_some();
-        while left > 0 && !(is_after_speech && self.voice.needs_no_silence()) {
-            let samples = most.min(left);
-            left -= samples;
-            self.send_sound(self.voice.silence(samples), pace).await?;
+    /// Sends sound to its end; silence after speech only until the server has heard the turn end. Not in a task of its own:
+    /// between two chunks it is known what the server has heard.
+    async fn send(&mut self, sound: Source) -> Result<(), Stop> {
+        let mut sound = sound.in_realtime(self.options.realtime);
+        while !self.voice.needs_no_silence() {
+            let Some(chunk) = self.during(sound.next(), self.deadline()).await? else {
+                break;
+            };
+            let chunk = chunk.map_err(|error| Stop::Broken(error.to_string()))?;
+            self.send_chunk(chunk).await?;
             self.ask_for_answer(self.deadline()).await?;
         }
         Ok(())
     }
 
-    async fn send_sound(&mut self, chunk: Bytes, pace: &mut Pace) -> Result<(), Stop> {
+    async fn send_chunk(&mut self, chunk: Bytes) -> Result<(), Stop> {
         let bytes = chunk.len() as u64;
-        if let Some(due) = pace.due(length(bytes, self.voice.format)) {
-            self.during(sleep_until(due), after(due, self.options.turn_limit))
-                .await?;
-        }
         let handle = self.handle.clone();
         let sent = self
             .during(handle.send_audio(chunk, false), self.deadline())
@@ -169,48 +146,4 @@ impl Player<'_> {
             change(turn);
         }
     }
-}
-
-/// When pieces of sound are sent.
-struct Pace {
-    realtime: bool,
-    started: Instant,
-    sounded: Duration,
-}
-
-impl Pace {
-    fn new(realtime: bool) -> Self {
-        Self {
-            realtime,
-            started: Instant::now(),
-            sounded: Duration::ZERO,
-        }
-    }
-
-    /// When the next piece is sent: as a microphone has it, when its last sample has sounded. Counted from the start, so
-    /// that nothing adds up.
-    fn due(&mut self, length: Duration) -> Option<Instant> {
-        self.sounded += length;
-        self.realtime.then(|| self.started + self.sounded)
-    }
-}
-
-/// What is in a file, piece by piece, read by a thread that ends when nobody takes it any more.
-fn read(path: &Path, format: AudioFormat) -> mpsc::Receiver<Result<Bytes, String>> {
-    let (sender, chunks) = mpsc::channel(WAITING);
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let mut reader = match AudioReader::open(&path, format) {
-            Ok(reader) => reader,
-            Err(error) => return drop(sender.blocking_send(Err(error.to_string()))),
-        };
-        while let Some(chunk) = reader.next_chunk(CHUNK).transpose() {
-            let chunk = chunk.map_err(|error| error.to_string());
-            let is_last = chunk.is_err();
-            if sender.blocking_send(chunk).is_err() || is_last {
-                return;
-            }
-        }
-    });
-    chunks
 }

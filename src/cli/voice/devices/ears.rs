@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::mouth::Mouth;
 use super::panel::MicrophoneLevel;
-use crate::cli::voice::Ear;
+use crate::cli::voice::Tape;
 
 /// Presses of a key that may wait for the task.
 const WAITING: usize = 8;
@@ -69,7 +69,7 @@ impl Ears {
     pub(super) fn start(
         (microphone, intake): (Microphone, Intake),
         mouth: Option<Mouth>,
-        (session, ear): (SessionHandle, Ear),
+        (session, tape): (SessionHandle, Tape),
         tasks: &mut JoinSet<Result<(), DeviceError>>,
     ) -> Self {
         let has_key = intake.has_key();
@@ -80,7 +80,7 @@ impl Ears {
             intake,
             mouth,
             session,
-            ear,
+            tape,
             state,
         };
         tasks.spawn(listener.run(keys));
@@ -129,8 +129,8 @@ struct Listener {
     intake: Intake,
     mouth: Option<Mouth>,
     session: SessionHandle,
-    /// Takes note of what was sent.
-    ear: Ear,
+    /// On which goes what was sent.
+    tape: Tape,
     state: watch::Sender<State>,
 }
 
@@ -173,7 +173,7 @@ impl Listener {
             if self.session.send_audio(audio.clone(), false).await.is_err() {
                 return false;
             }
-            self.ear.user(&audio);
+            self.tape.user(&audio);
         }
         self.state.send_replace(State {
             overruns: self.microphone.overruns(),

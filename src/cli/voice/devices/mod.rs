@@ -22,7 +22,7 @@ use self::ears::Ears;
 pub use self::ears::Key;
 use self::mouth::Mouth;
 pub use self::panel::{Levels, MicrophoneLevel, Panel, SpeakerLevel};
-use super::{Ear, TurnEnding};
+use super::{Tape, TurnEnding};
 use crate::cli::args::DeviceArgs;
 use crate::cli::exit::{ExitStatus, Failure};
 
@@ -97,14 +97,19 @@ impl OpenDevices {
     }
 
     /// Connects them with a session.
-    pub fn start(self, session: &SessionHandle, ear: &Ear) -> Devices {
+    pub fn start(self, session: &SessionHandle, tape: &Tape) -> Devices {
         let mut tasks = JoinSet::new();
         let mouth = self
             .speaker
             .map(|speaker| Mouth::start(speaker, session.clone(), &mut tasks));
-        let ears = self
-            .microphone
-            .map(|devices| Ears::start(devices, mouth.clone(), (session.clone(), ear.clone()), &mut tasks));
+        let ears = self.microphone.map(|devices| {
+            Ears::start(
+                devices,
+                mouth.clone(),
+                (session.clone(), tape.clone()),
+                &mut tasks,
+            )
+        });
         Devices {
             ears,
             mouth,
