@@ -279,7 +279,7 @@ fn where_nobody_could_tell_the_end_of_a_turn_nobody_is_heard() {
     let outcome = agent.run(["--simulate", "--mic", "--push-to-talk"]);
     assert_eq!(outcome.code, Some(2));
     assert!(
-        outcome.stderr.contains("reads its key, Enter, from a terminal"),
+        outcome.stderr.contains("reads its key from a terminal"),
         "{}",
         outcome.stderr
     );
