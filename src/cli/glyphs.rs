@@ -6,7 +6,8 @@ use std::env;
 /// The characters that trees and bars are drawn with.
 #[derive(Debug, Clone, Copy)]
 pub struct Glyphs {
-    is_ascii: bool,
+    /// Nothing but ASCII is shown.
+    pub is_ascii: bool,
     /// A child that others follow.
     pub fork: &'static str,
     /// The last child.
@@ -15,6 +16,10 @@ pub struct Glyphs {
     pub trunk: &'static str,
     /// What is left out.
     pub ellipsis: &'static str,
+    /// A cell of a line.
+    pub line: &'static str,
+    /// Between things in a row.
+    pub dot: &'static str,
     /// A moment on the axis.
     pub tick: char,
     /// A cell that a bar fills.
@@ -39,6 +44,8 @@ impl Glyphs {
         last_fork: "└─ ",
         trunk: "│  ",
         ellipsis: "…",
+        line: "─",
+        dot: "·",
         tick: '╷',
         full: '━',
         left: '╸',
@@ -52,6 +59,8 @@ impl Glyphs {
         last_fork: "`- ",
         trunk: "|  ",
         ellipsis: "...",
+        line: "-",
+        dot: "|",
         tick: '|',
         full: '=',
         left: '=',
