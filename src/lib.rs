@@ -13,7 +13,7 @@
 //! | [`tool`] | what a model can call: the [`tool::Tool`] trait and its kinds |
 //! | [`agent`] | agents, agent files and their diagnostics, [`agent::ResolvedAgent`] |
 //! | [`session`] | the state machine, its driver, the public handle |
-//! | [`audio`] | audio files, sample rates and formats, tones |
+//! | [`audio`] | audio files, sample rates and formats, tones; microphones and speakers with the feature `devices` |
 //! | [`simulator`] | a local Realtime server that speaks the same protocol |
 //! | [`script`] | smoke tests: conversations to hold with agents, and what is expected of them |
 #![forbid(unsafe_code)]

@@ -140,7 +140,7 @@ fn with_m_lines_of_stdin_only_approve_or_reject() {
     program.0.say("hello?\n");
     program
         .0
-        .wait_for_stderr("a line of stdin is passed over: with -m they only approve or reject");
+        .wait_for_stderr("a line of stdin is passed over: with -m or --audio-in they only approve or reject");
     program.writes(&json!({"type": "approve", "call_id": call_id}));
     let outcome = program.0.wait();
     assert_eq!(ends(&outcome), [("paid".to_owned(), Value::Null)]);
