@@ -16,10 +16,6 @@ pub struct Glyphs {
     pub trunk: &'static str,
     /// What is left out.
     pub ellipsis: &'static str,
-    /// A cell of a line.
-    pub line: &'static str,
-    /// Between things in a row.
-    pub dot: &'static str,
     /// A moment on the axis.
     pub tick: char,
     /// A cell that a bar fills.
@@ -44,8 +40,6 @@ impl Glyphs {
         last_fork: "└─ ",
         trunk: "│  ",
         ellipsis: "…",
-        line: "─",
-        dot: "·",
         tick: '╷',
         full: '━',
         left: '╸',
@@ -59,8 +53,6 @@ impl Glyphs {
         last_fork: "`- ",
         trunk: "|  ",
         ellipsis: "...",
-        line: "-",
-        dot: "|",
         tick: '|',
         full: '=',
         left: '=',

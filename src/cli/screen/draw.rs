@@ -65,13 +65,13 @@ impl Look {
         }
     }
 
+    /// The one, or the other where the locale has nothing but ASCII.
+    fn or_ascii<T>(self, usual: T, ascii: T) -> T {
+        if self.glyphs.is_ascii { ascii } else { usual }
+    }
+
     fn framed(self) -> Block<'static> {
-        let border = if self.glyphs.is_ascii {
-            ASCII_BORDER
-        } else {
-            border::PLAIN
-        };
-        Block::bordered().border_set(border)
+        Block::bordered().border_set(self.or_ascii(border::PLAIN, ASCII_BORDER))
     }
 }
 
@@ -230,7 +230,11 @@ fn voice(who: &str, level: f32, state: &str, is_active: bool, look: Look) -> Vec
     let color = if is_active { Color::Green } else { Color::Gray };
     let (full, empty) = (
         look.glyphs.full.to_string(),
-        if look.colors { look.glyphs.line } else { " " },
+        if look.colors {
+            look.or_ascii("─", "-")
+        } else {
+            " "
+        },
     );
     vec![
         Span::raw(format!(" {who:<13} ")),
@@ -277,7 +281,7 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, view: &View, levels: &Levels, 
     let has_key = levels.microphone.is_some_and(|microphone| microphone.has_key);
     let talk = has_key.then_some("space talk");
     let keys = talk.into_iter().chain(KEYS).collect::<Vec<_>>();
-    let keys = keys.join(&format!(" {} ", look.glyphs.dot));
+    let keys = keys.join(&format!(" {} ", look.or_ascii("·", "|")));
     frame.render_widget(Line::from(format!(" {keys}")).dim(), area);
 }
 
