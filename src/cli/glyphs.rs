@@ -6,7 +6,8 @@ use std::env;
 /// The characters that trees and bars are drawn with.
 #[derive(Debug, Clone, Copy)]
 pub struct Glyphs {
-    is_ascii: bool,
+    /// Nothing but ASCII is shown.
+    pub is_ascii: bool,
     /// A child that others follow.
     pub fork: &'static str,
     /// The last child.

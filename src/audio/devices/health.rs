@@ -73,6 +73,16 @@ impl Health {
         self.gone.get().or(error).map(String::as_str).or(hangs)
     }
 
+    /// Whether it gave up after an error, though the device never said that it is gone.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.gone.get().is_none() && self.error.get().is_some()
+    }
+
+    /// Whether it ever gave or took sound.
+    pub(super) fn has_worked(&self) -> bool {
+        self.worked_at.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn xruns(&self) -> u64 {
         self.xruns.load(Ordering::Relaxed)
     }

@@ -13,6 +13,7 @@ mod heard;
 mod level;
 mod list;
 mod microphone;
+mod outlet;
 mod player;
 mod playout;
 mod ring;

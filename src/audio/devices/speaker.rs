@@ -1,13 +1,13 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cpal::traits::DeviceTrait;
 
-use super::health::Health;
 use super::list::find;
+use super::outlet::{Outlet, Source};
 use super::player::{Played, Player};
 use super::playout::Orders;
-use super::stream::{Opening, Running, configs};
+use super::stream::configs;
 use super::{DeviceError, Direction};
 use crate::protocol::{AudioFormat, Id};
 
@@ -18,9 +18,7 @@ use crate::protocol::{AudioFormat, Id};
 pub struct Speaker {
     name: String,
     player: Player,
-    health: Arc<Health>,
-    /// Plays as long as it is here.
-    _stream: Running,
+    outlet: Outlet,
 }
 
 /// Tells how loud a speaker is, from any thread. Cheap to clone.
@@ -53,23 +51,17 @@ impl Speaker {
             .map_err(|error| unusable(error.to_string()))?;
         let mut why = String::new();
         for stream in configs(&config) {
-            let (player, mut output) =
+            let (player, output) =
                 Player::new(format, config.sample_rate()).map_err(|error| unusable(error.to_string()))?;
-            let health = Arc::new(Health::new());
-            let opening = Opening {
-                device: &device,
+            let source = Source {
+                device: device.clone(),
                 config: stream,
                 samples: config.sample_format(),
-                health: &health,
+                output: Arc::new(Mutex::new(output)),
             };
-            match opening.output(move |out, at| output.fill(out, at)) {
-                Ok(stream) => {
-                    return Ok(Self {
-                        name,
-                        player,
-                        health,
-                        _stream: stream,
-                    });
+            match Outlet::open(source) {
+                Ok(outlet) => {
+                    return Ok(Self { name, player, outlet });
                 }
                 Err(error) => why = error.to_string(),
             }
@@ -98,12 +90,12 @@ impl Speaker {
     /// # Errors
     /// When the device does not work any more.
     pub fn advance(&mut self, now: Instant) -> Result<Vec<Played>, DeviceError> {
-        match self.health.lost() {
-            None => Ok(self.player.advance(now)),
-            Some(cause) => Err(DeviceError::Lost {
+        match self.outlet.advance() {
+            Ok(()) => Ok(self.player.advance(now)),
+            Err(cause) => Err(DeviceError::Lost {
                 direction: Direction::Output,
                 name: self.name.clone(),
-                cause: cause.to_owned(),
+                cause,
             }),
         }
     }
@@ -126,7 +118,7 @@ impl Speaker {
 
     /// How often sound came too late, or the device was not served in time: so many gaps were heard.
     pub fn underruns(&self) -> u64 {
-        self.player.underruns() + self.health.xruns()
+        self.player.underruns() + self.outlet.xruns()
     }
 
     /// Sound that there was no room for: more than half an hour was waiting.

@@ -6,12 +6,12 @@ use anstream::adapter::strip_str;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, List, ListState, Paragraph, Wrap};
 
 use super::tail::Tail;
 use super::view::{Mode, View};
-use crate::cli::approver::CHOICE;
 use crate::cli::glyphs::Glyphs;
 use crate::cli::style::{harmless, in_one_line};
 use crate::cli::voice::{Levels, MicrophoneLevel, SpeakerLevel};
@@ -21,6 +21,8 @@ const METER: usize = 20;
 /// The quietest sound that a meter shows.
 const QUIETEST_DB: f32 = -60.0;
 
+/// What the footer tells of keys.
+const KEYS: [&str; 6] = ["m mute", "i interrupt", "t type", "a agent", "? help", "q quit"];
 const HELP: &[(&str, &str)] = &[
     (
         "space",
@@ -34,6 +36,18 @@ const HELP: &[(&str, &str)] = &[
     ("PgUp, PgDn", "move through the conversation; End is its end"),
     ("q, Ctrl-D", "quit; Ctrl-C interrupts, twice it quits"),
 ];
+
+/// Frames where the locale has nothing but ASCII.
+const ASCII_BORDER: border::Set<'_> = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
 
 /// How it is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +63,15 @@ impl Look {
         } else {
             Style::new()
         }
+    }
+
+    /// The one, or the other where the locale has nothing but ASCII.
+    fn or_ascii<T>(self, usual: T, ascii: T) -> T {
+        if self.glyphs.is_ascii { ascii } else { usual }
+    }
+
+    fn framed(self) -> Block<'static> {
+        Block::bordered().border_set(self.or_ascii(border::PLAIN, ASCII_BORDER))
     }
 }
 
@@ -66,10 +89,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &mut View, tail: &Tail, levels: &Levels
     draw_conversation(frame, conversation, view, tail, look);
     frame.render_widget(user_line(view, levels, look), user);
     frame.render_widget(assistant_line(view, levels, look), assistant);
-    draw_footer(frame, footer, view, levels);
+    draw_footer(frame, footer, view, levels, look);
     match &view.mode {
-        Mode::Help => draw_help(frame, conversation),
-        Mode::Choosing(place) => draw_agents(frame, conversation, view, *place),
+        Mode::Help => draw_help(frame, conversation, look),
+        Mode::Choosing(place) => draw_agents(frame, conversation, (view, *place), look),
         Mode::Keys | Mode::Typing(_) => {}
     }
 }
@@ -90,7 +113,7 @@ fn title(view: &View, look: Look) -> Line<'static> {
 }
 
 fn draw_conversation(frame: &mut Frame<'_>, area: Rect, view: &mut View, tail: &Tail, look: Look) {
-    let block = Block::bordered();
+    let block = look.framed();
     let inner = block.inner(area);
     let (width, height) = (usize::from(inner.width).max(1), usize::from(inner.height));
     // Only as many lines as there is room for, counted from the end.
@@ -205,11 +228,18 @@ fn assistant_line(view: &View, levels: &Levels, look: Look) -> Line<'static> {
 fn voice(who: &str, level: f32, state: &str, is_active: bool, look: Look) -> Vec<Span<'static>> {
     let filled = meter(level);
     let color = if is_active { Color::Green } else { Color::Gray };
-    let (full, empty) = (look.glyphs.full.to_string(), if look.colors { "─" } else { " " });
+    let (full, empty) = (
+        look.glyphs.full.to_string(),
+        if look.colors {
+            look.or_ascii("─", "-")
+        } else {
+            " "
+        },
+    );
     vec![
         Span::raw(format!(" {who:<13} ")),
         Span::styled(full.repeat(filled), look.colored(color)),
-        Span::raw(look.glyphs.spell(empty).repeat(METER - filled)).dim(),
+        Span::raw(empty.repeat(METER - filled)).dim(),
         Span::raw(format!("  {state:<20} ")),
     ]
 }
@@ -233,16 +263,10 @@ fn last_of(text: &str, bytes: usize) -> String {
         .to_owned()
 }
 
-fn draw_footer(frame: &mut Frame<'_>, area: Rect, view: &View, levels: &Levels) {
+fn draw_footer(frame: &mut Frame<'_>, area: Rect, view: &View, levels: &Levels, look: Look) {
     if let Mode::Typing(line) = &view.mode {
-        let label = if view.is_asked() {
-            format!("{} > ", CHOICE.trim())
-        } else {
-            " say > ".to_owned()
-        };
-        let label_width = u16::try_from(label.chars().count())
-            .unwrap_or(u16::MAX)
-            .min(area.width / 2);
+        let label = if view.is_asked() { " answer > " } else { " say > " };
+        let label_width = u16::try_from(label.len()).unwrap_or(u16::MAX).min(area.width / 2);
         let [label_area, line_area] =
             Layout::horizontal([Constraint::Length(label_width), Constraint::Min(1)]).areas(area);
         let width = usize::from(line_area.width).max(2) - 1;
@@ -254,29 +278,28 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, view: &View, levels: &Levels) 
         frame.set_cursor_position(Position::new(line_area.x.saturating_add(column), line_area.y));
         return;
     }
-    let talk = match &levels.microphone {
-        Some(microphone) if microphone.has_key => "space talk · ",
-        _ => "",
-    };
-    let keys = format!(" {talk}m mute · i interrupt · t type · a agent · ? help · q quit");
-    frame.render_widget(Line::from(keys).dim(), area);
+    let has_key = levels.microphone.is_some_and(|microphone| microphone.has_key);
+    let talk = has_key.then_some("space talk");
+    let keys = talk.into_iter().chain(KEYS).collect::<Vec<_>>();
+    let keys = keys.join(&format!(" {} ", look.or_ascii("·", "|")));
+    frame.render_widget(Line::from(format!(" {keys}")).dim(), area);
 }
 
-fn draw_help(frame: &mut Frame<'_>, area: Rect) {
+fn draw_help(frame: &mut Frame<'_>, area: Rect, look: Look) {
     let lines: Vec<Line<'_>> = HELP
         .iter()
         .map(|(key, what)| Line::from(vec![Span::raw(format!("{key:<11} ")).bold(), Span::raw(*what)]))
         .collect();
     let area = centered(area, 100, lines.len() + 4);
     frame.render_widget(Clear, area);
-    let block = Block::bordered().title(" keys ");
+    let block = look.framed().title(" keys ");
     frame.render_widget(
         Paragraph::new(lines).wrap(Wrap { trim: false }).block(block),
         area,
     );
 }
 
-fn draw_agents(frame: &mut Frame<'_>, area: Rect, view: &View, place: usize) {
+fn draw_agents(frame: &mut Frame<'_>, area: Rect, (view, place): (&View, usize), look: Look) {
     let names = view.agents.iter().map(|name| {
         let mark = if *name == view.agent { " (in charge)" } else { "" };
         format!("{}{mark}", in_one_line(name, 60))
@@ -284,7 +307,7 @@ fn draw_agents(frame: &mut Frame<'_>, area: Rect, view: &View, place: usize) {
     let area = centered(area, 60, view.agents.len() + 2);
     frame.render_widget(Clear, area);
     let list = List::new(names)
-        .block(Block::bordered().title(" agent "))
+        .block(look.framed().title(" agent "))
         .highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = ListState::default().with_selected(Some(place));
     frame.render_stateful_widget(list, area, &mut state);
