@@ -19,6 +19,8 @@ pub struct Text {
     destinations: String,
     /// The part of an answer whose words came last.
     part: Option<(Id, u32)>,
+    /// An answer is under way.
+    answers: bool,
 }
 
 impl Text {
@@ -27,6 +29,7 @@ impl Text {
             server,
             destinations,
             part: None,
+            answers: false,
         }
     }
 
@@ -90,7 +93,13 @@ impl Text {
                 let [from, to] = [from, to].map(|agent| paint.name(&in_one_line(agent, SHOWN)));
                 printer.note(&format!("  handoff {from} → {to}"));
             }
+            SessionEvent::AgentStart { .. } => self.answers = true,
+            // Of an answer under way its end tells.
+            SessionEvent::AudioInterrupted { played_ms, .. } if !self.answers => {
+                printer.note(&paint.dim(&format!("  (cut off, heard for {played_ms} ms)")));
+            }
             SessionEvent::AgentEnd { status, .. } => {
+                self.answers = false;
                 printer.end_words();
                 self.part = None;
                 if *status == ResponseStatus::Cancelled {
