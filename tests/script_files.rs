@@ -2,37 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "support/written.rs"]
+mod written;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use jsonschema::Validator;
 use realtime_run::agent::AgentFile;
 use realtime_run::script::{Act, Mock, MockAnswer, Place, Script};
 use serde_json::{Value, json};
-
-fn root(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn files(directory: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root(directory)).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|ext| ext == "toml"));
-    files.sort();
-    files
-}
-
-fn committed_schema() -> Validator {
-    let text = fs::read_to_string(root("agents/script.schema.json")).unwrap();
-    jsonschema::draft202012::new(&serde_json::from_str::<Value>(&text).unwrap()).unwrap()
-}
-
-/// Whether a file has the shape that the schema asks for; none if it is no TOML.
-fn fits(validator: &Validator, path: &Path) -> Option<bool> {
-    let table: toml::Table = fs::read_to_string(path).unwrap().parse().ok()?;
-    Some(validator.is_valid(&serde_json::to_value(table).unwrap()))
-}
+use written::{assert_fresh, committed_schema, files, fits, root};
 
 fn set(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -114,28 +94,29 @@ fn good_files_load_and_follow_the_schema() {
         if let Err(mistakes) = Script::load(&path, &[]) {
             panic!("{} is meant to be good:\n{mistakes}", path.display());
         }
-        assert_eq!(fits(&committed_schema(), &path), Some(true), "{}", path.display());
+        assert_eq!(
+            fits(&committed_schema("agents/script.schema.json"), &path),
+            Some(true),
+            "{}",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn the_schema_in_the_repository_is_fresh() {
-    let fresh = serde_json::to_string_pretty(&Script::schema()).unwrap() + "\n";
-    let path = root("agents/script.schema.json");
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        fs::write(&path, &fresh).unwrap();
-    }
-    assert!(
-        fs::read_to_string(path).unwrap_or_default() == fresh,
-        "agents/script.schema.json is stale: UPDATE_SCHEMA=1 cargo test --test script_files writes it anew"
-    );
+    assert_fresh("agents/script.schema.json", &Script::schema(), "script_files");
 }
 
 #[test]
 fn the_schema_refuses_files_of_a_bad_shape() {
     for name in ["unknown_keys", "wrong_types", "no_turns"] {
         let path = root(&format!("tests/script_files/invalid/{name}.toml"));
-        assert_eq!(fits(&committed_schema(), &path), Some(false), "{name}");
+        assert_eq!(
+            fits(&committed_schema("agents/script.schema.json"), &path),
+            Some(false),
+            "{name}"
+        );
     }
 }
 
