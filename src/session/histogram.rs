@@ -51,6 +51,23 @@ pub struct Percentiles {
     pub max: Duration,
 }
 
+impl Percentiles {
+    /// Those of durations in any order, which a [`Histogram`] need not keep: each is one of them. `None` if there are none.
+    pub fn of(mut durations: Vec<Duration>) -> Option<Self> {
+        durations.sort_unstable();
+        let count = durations.len();
+        let max = *durations.last()?;
+        let rank = |percent: usize| durations[(count * percent).div_ceil(100) - 1];
+        Some(Self {
+            count: count as u64,
+            p50: rank(50),
+            p90: rank(90),
+            p99: rank(99),
+            max,
+        })
+    }
+}
+
 impl Histogram {
     /// Takes in a duration.
     pub fn record(&mut self, duration: Duration) {
@@ -209,5 +226,20 @@ mod tests {
             merged.merge(&of(other));
             prop_assert_eq!(merged, of(&micros));
         }
+    }
+
+    fn exact(range: impl Iterator<Item = u64>) -> Option<Percentiles> {
+        Percentiles::of(range.map(Duration::from_millis).collect())
+    }
+
+    #[test]
+    fn of_durations_that_are_all_there_each_is_one_of_them() {
+        let hundred = exact((1..=100).rev()).unwrap();
+        let shown = [hundred.p50, hundred.p90, hundred.p99, hundred.max].map(|it| it.as_millis());
+        assert_eq!((hundred.count, shown), (100, [50, 90, 99, 100]));
+        let three = exact([30, 10, 20].into_iter()).unwrap();
+        let shown = [three.p50, three.p90, three.p99, three.max].map(|it| it.as_millis());
+        assert_eq!(shown, [20, 30, 30, 30]);
+        assert_eq!(exact([].into_iter()), None);
     }
 }

@@ -8,7 +8,6 @@ mod attempt;
 mod find;
 mod flags;
 mod judge;
-mod percentiles;
 mod plan;
 mod pool;
 mod report;

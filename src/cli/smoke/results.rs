@@ -6,6 +6,8 @@ use std::time::Duration;
 use realtime_run::protocol::Usage;
 use realtime_run::script::{Outcome, Verdict};
 use realtime_run::trace::{Timestamp, TraceTree};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::MinPassRate;
 
@@ -64,12 +66,14 @@ pub struct Attempt {
     pub tree: Option<TraceTree>,
 }
 
-/// How a script, or a run of it, stands in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a script, a run or an attempt stands in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Status")]
 pub enum Standing {
-    /// All that was expected came, at once.
+    /// All that was expected came.
     Passed,
-    /// All that was expected came, but not each time.
+    /// It passed, but not each time.
     Flaky,
     /// Something that was expected did not come.
     Failed,
@@ -77,7 +81,7 @@ pub enum Standing {
     Broken,
     /// Time ran out.
     TimedOut,
-    /// It did not come to that.
+    /// It was not played, or not often enough to tell.
     NotRun,
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use realtime_run::session::Percentiles;
+
 use crate::cli::columns::columns;
 use crate::cli::duration;
-use crate::cli::smoke::percentiles::Percentiles;
 use crate::cli::smoke::results::{Results, ScriptResult, Standing};
 use crate::cli::style::{Paint, in_one_line};
 

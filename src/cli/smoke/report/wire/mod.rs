@@ -5,9 +5,12 @@
 
 mod told;
 
+use realtime_run::session::Percentiles;
 use realtime_run::trace::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::cli::smoke::results::Standing;
 
 /// The version of this form.
 const VERSION: u32 = 1;
@@ -51,21 +54,10 @@ struct Totals {
     /// How often any script was played, attempts included.
     attempts: usize,
     /// How long users waited for the first word of an answer.
-    first_word: Option<Latency>,
+    first_word: Option<Percentiles>,
     /// How long users waited for the first sound of an answer.
-    first_sound: Option<Latency>,
+    first_sound: Option<Percentiles>,
     tokens: Tokens,
-}
-
-/// Percentiles, by the nearest rank.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Latency {
-    /// How many were measured.
-    count: usize,
-    p50_ms: f64,
-    p90_ms: f64,
-    p99_ms: f64,
-    max_ms: f64,
 }
 
 /// Tokens as the server counted them.
@@ -83,24 +75,6 @@ struct Tokens {
     output_audio: u64,
 }
 
-/// How a script, a run or an attempt stands in the end.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// All that was expected came.
-    Passed,
-    /// It passed, but not each time.
-    Flaky,
-    /// Something that was expected did not come.
-    Failed,
-    /// A session could not be opened, or it broke.
-    Broken,
-    /// Time ran out.
-    TimedOut,
-    /// It was not played, or not often enough to tell.
-    NotRun,
-}
-
 /// What came of one script.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Script<A> {
@@ -109,15 +83,15 @@ pub struct Script<A> {
     path: String,
     /// The agent file that it was played with.
     agent: String,
-    pub status: Status,
+    pub status: Standing,
     /// How often it was to be played.
     planned_runs: usize,
     /// The share of runs that have to pass, from 0 to 1.
     min_pass_rate: f64,
     /// The share of its runs that passed, from 0 to 1.
     pass_rate: Option<f64>,
-    first_word: Option<Latency>,
-    first_sound: Option<Latency>,
+    first_word: Option<Percentiles>,
+    first_sound: Option<Percentiles>,
     tokens: Tokens,
     /// The command that runs this script again, by itself.
     rerun: String,
@@ -129,7 +103,7 @@ pub struct Script<A> {
 pub struct Run<A> {
     /// From 1 up to how often the script was to be played.
     number: usize,
-    status: Status,
+    status: Standing,
     /// In their order; the last one counts.
     pub attempts: Vec<A>,
 }
@@ -137,7 +111,7 @@ pub struct Run<A> {
 /// An attempt to play a script.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Attempt {
-    pub status: Status,
+    pub status: Standing,
     /// Why it broke or ran out of time.
     reason: Option<String>,
     /// In RFC 3339.

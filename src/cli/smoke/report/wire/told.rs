@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use realtime_run::protocol::Usage;
 use realtime_run::script::{self, Finding, Met, Outcome, Speaker, TurnOutcome, Verdict};
+use realtime_run::session::Percentiles;
 
 use super::{
-    Attempt, Expectation, Latency, Line, Program, Report, Ruling, Run, Script, Source, Status, Tokens,
-    Totals, Turn, VERSION,
+    Attempt, Expectation, Line, Program, Report, Ruling, Run, Script, Source, Tokens, Totals, Turn, VERSION,
 };
-use crate::cli::smoke::percentiles::Percentiles;
 use crate::cli::smoke::results::{self, Results, ScriptResult, Standing};
 
 impl<A> Report<A> {
@@ -41,8 +40,8 @@ impl Totals {
         let mut totals = Self {
             scripts: scripts.len(),
             attempts: scripts.iter().flat_map(ScriptResult::attempts).count(),
-            first_word: Latency::of(scripts.iter().flat_map(ScriptResult::first_words).collect()),
-            first_sound: Latency::of(scripts.iter().flat_map(ScriptResult::first_sounds).collect()),
+            first_word: Percentiles::of(scripts.iter().flat_map(ScriptResult::first_words).collect()),
+            first_sound: Percentiles::of(scripts.iter().flat_map(ScriptResult::first_sounds).collect()),
             ..Self::default()
         };
         let mut usage = Usage::default();
@@ -59,19 +58,6 @@ impl Totals {
         }
         totals.tokens = Tokens::of(&usage);
         totals
-    }
-}
-
-impl Latency {
-    fn of(measured: Vec<Duration>) -> Option<Self> {
-        let percentiles = Percentiles::of(measured)?;
-        Some(Self {
-            count: percentiles.count,
-            p50_ms: millis(percentiles.p50),
-            p90_ms: millis(percentiles.p90),
-            p99_ms: millis(percentiles.p99),
-            max_ms: millis(percentiles.max),
-        })
     }
 }
 
@@ -92,24 +78,11 @@ impl Tokens {
     }
 }
 
-impl From<Standing> for Status {
-    fn from(standing: Standing) -> Self {
-        match standing {
-            Standing::Passed => Self::Passed,
-            Standing::Flaky => Self::Flaky,
-            Standing::Failed => Self::Failed,
-            Standing::Broken => Self::Broken,
-            Standing::TimedOut => Self::TimedOut,
-            Standing::NotRun => Self::NotRun,
-        }
-    }
-}
-
 impl<A> Script<A> {
     fn new(script: &ScriptResult, attempts: &mut impl Iterator<Item = A>) -> Self {
         let mut run = |run: &results::Run| Run {
             number: run.number,
-            status: run.standing().into(),
+            status: run.standing(),
             attempts: attempts.by_ref().take(run.attempts.len()).collect(),
         };
         let text = |path: &Path| path.display().to_string();
@@ -117,12 +90,12 @@ impl<A> Script<A> {
             name: script.name.clone(),
             path: text(&script.path),
             agent: text(&script.agent),
-            status: script.standing().into(),
+            status: script.standing(),
             planned_runs: script.planned,
             min_pass_rate: script.min_pass_rate.share(),
             pass_rate: script.pass_rate(),
-            first_word: Latency::of(script.first_words()),
-            first_sound: Latency::of(script.first_sounds()),
+            first_word: Percentiles::of(script.first_words()),
+            first_sound: Percentiles::of(script.first_sounds()),
             tokens: Tokens::of(&script.usage()),
             rerun: script.rerun.clone(),
             runs: script.runs.iter().map(&mut run).collect(),
@@ -141,7 +114,7 @@ impl Attempt {
             usage,
         } = &attempt.outcome;
         Self {
-            status: Standing::from(verdict).into(),
+            status: Standing::from(verdict),
             reason: match verdict {
                 Verdict::Passed | Verdict::Failed => None,
                 Verdict::Broken { reason } | Verdict::TimedOut { reason } => Some(reason.clone()),
